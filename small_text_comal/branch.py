@@ -1,0 +1,217 @@
+"""The contrastive branch (paper section 3.1, Algorithm 1): decouple, project, decode, aggregate, classify.
+
+It needs feature vectors and labels only, never the encoder they came from.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from small_text_comal.config import ContrastiveBranchArguments
+from small_text_comal.contrastive import document_supcon_loss, multi_label_supcon_loss
+
+__all__ = ["BranchLoss", "BranchOutput", "ContrastiveBranch", "FoldedBranch", "branch_loss"]
+
+_ACTIVATIONS = {None: nn.Identity, "relu": nn.ReLU, "gelu": nn.GELU}
+
+
+class BranchOutput(NamedTuple):
+    """What the branch computes: raw latent (B, C, Z), reconstruction (B, D) and logits (B, C), the last two or None."""
+
+    latent: Tensor
+    reconstruction: Tensor | None
+    logits: Tensor | None
+
+
+class BranchLoss(NamedTuple):
+    """Scalars of eq. 6: their weighted sum and its three parts; a part that is switched off is 0."""
+
+    total: Tensor
+    contrastive: Tensor
+    reconstruction: Tensor
+    classification: Tensor
+
+
+class ContrastiveBranch(nn.Module):
+    """Label-wise latent vectors of a document's feature vector, and its reconstruction from them.
+
+    C maps m_j: D -> U, a shared encoder e: U -> Z and decoder d: Z -> U, an aggregation a: C * U -> D and a head
+    h': D -> C, each one linear layer with bias. All m_j act on the same vector, so they are one product D -> C * U.
+
+    Parameters
+    ----------
+    num_classes : C
+    feature_size : D
+    arguments : sizes and variants; with ``decoupling="none"`` there is one m: D -> U and a: U -> D, and all labels of
+        a document share its latent vector; with ``reconstruction=False`` there is no d, a and h'
+    generator : CPU generator of the initial weights; None takes the global one
+
+    Examples
+    --------
+    >>> branch = ContrastiveBranch(3, 8, ContrastiveBranchArguments(sub_feature_size=6, latent_size=4))
+    >>> tuple(branch(torch.ones(2, 8)).latent.shape)
+    (2, 3, 4)
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        feature_size: int,
+        arguments: ContrastiveBranchArguments | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.feature_size = feature_size
+        self.arguments = arguments = arguments or ContrastiveBranchArguments()
+        self.maps = num_classes if arguments.decoupling == "label" else 1
+        sub_features, latent = arguments.sub_feature_size, arguments.latent_size
+        self.decouple = nn.Linear(feature_size, self.maps * sub_features)
+        self.encode = nn.Linear(sub_features, latent)
+        self.activation = _ACTIVATIONS[arguments.activation]()
+        if arguments.reconstruction:
+            self.decode = nn.Linear(latent, sub_features)
+            self.aggregate = nn.Linear(self.maps * sub_features, feature_size)
+            self.classify = nn.Linear(feature_size, num_classes)
+        for layer in self.children():
+            if isinstance(layer, nn.Linear):
+                _initialize(layer, generator)
+
+    def latent(self, features: Tensor) -> Tensor:
+        """Return the raw latent vectors (B, C, Z) of `features` (B, D); a view where the labels share one.
+
+        Raises
+        ------
+        ValueError
+            When the features have another size than the branch was made for.
+        """
+        return self._project(features).expand(-1, self.num_classes, -1)
+
+    def _project(self, features: Tensor) -> Tensor:
+        """(B, D) -> (B, C, Z), or (B, 1, Z) without decoupling."""
+        _check_features(features, self.feature_size)
+        sub_features = self.activation(self.decouple(features)).view(len(features), self.maps, -1)
+        return self.encode(sub_features)
+
+    def forward(self, features: Tensor) -> BranchOutput:
+        """Run Algorithm 1 on `features` (B, D)."""
+        latent = self._project(features)
+        expanded = latent.expand(-1, self.num_classes, -1)
+        if not self.arguments.reconstruction:
+            return BranchOutput(expanded, None, None)
+        reconstruction = self.aggregate(self.activation(self.decode(latent)).flatten(1))
+        return BranchOutput(expanded, reconstruction, self.classify(reconstruction))
+
+    def logits(self, features: Tensor) -> Tensor | None:
+        """Return the branch logits (B, C) of `features` (B, D), or None without reconstruction."""
+        return self(features).logits
+
+    @torch.no_grad()
+    def folded(self) -> FoldedBranch | ContrastiveBranch:
+        """Return a copy for scoring in which each chain of linear layers is one matrix; with an activation, self."""
+        if self.arguments.activation is not None:
+            return self
+        weight = self.decouple.weight.view(self.maps, -1, self.feature_size)
+        bias = self.decouple.bias.view(self.maps, -1)
+        latent_weight = torch.einsum("zu,cud->czd", self.encode.weight, weight)
+        latent_bias = bias @ self.encode.weight.T + self.encode.bias
+        logit_weight = logit_bias = None
+        if self.arguments.reconstruction:
+            zero = torch.zeros(1, self.feature_size, device=weight.device, dtype=weight.dtype)
+            # h'(a(d(z(v)))) is affine in v: its matrix is what it does to a basis, less what it does to 0
+            logit_bias = _not_none(self.logits(zero))[0]
+            decoded = torch.einsum("uz,czd->cud", self.decode.weight, latent_weight).flatten(0, 1)
+            logit_weight = self.classify.weight @ (self.aggregate.weight @ decoded)
+        return FoldedBranch(self.num_classes, latent_weight, latent_bias, logit_weight, logit_bias)
+
+
+class FoldedBranch(NamedTuple):
+    """A branch without activation as one affine map to the latent vectors and one to the logits.
+
+    Fields: C, latent weight (C or 1, Z, D) and bias (C or 1, Z), logit weight (C, D) and bias (C,) or None.
+    """
+
+    num_classes: int
+    latent_weight: Tensor
+    latent_bias: Tensor
+    logit_weight: Tensor | None
+    logit_bias: Tensor | None
+
+    def latent(self, features: Tensor) -> Tensor:
+        """Return the raw latent vectors (B, C, Z) of `features` (B, D)."""
+        _check_features(features, self.latent_weight.shape[2])
+        flat = functional.linear(features, self.latent_weight.flatten(0, 1), self.latent_bias.flatten())
+        return flat.view(len(features), *self.latent_bias.shape).expand(-1, self.num_classes, -1)
+
+    def logits(self, features: Tensor) -> Tensor | None:
+        """Return the branch logits (B, C) of `features` (B, D), or None without reconstruction."""
+        if self.logit_weight is None:
+            return None
+        return functional.linear(features, self.logit_weight, self.logit_bias)
+
+
+def branch_loss(
+    output: BranchOutput, features: Tensor, labels: Tensor, arguments: ContrastiveBranchArguments
+) -> BranchLoss:
+    """Return L = L_msc + alpha L_rec + beta L_cls (eq. 6).
+
+    L_rec and L_cls are means over batch AND components, as in the authors' code; the sums that the paper prints would
+    multiply alpha by D and beta by C.
+
+    Parameters
+    ----------
+    output : of the branch for `features`
+    features : (B, D)
+    labels : (B, C) of 0 and 1
+    arguments : weights and variants
+
+    Examples
+    --------
+    >>> arguments = ContrastiveBranchArguments(sub_feature_size=4, latent_size=3, contrastive=False)
+    >>> branch, features = ContrastiveBranch(2, 5, arguments), torch.ones(3, 5)
+    >>> loss = branch_loss(branch(features), features, torch.ones(3, 2), arguments)
+    >>> bool(torch.isclose(loss.total, loss.reconstruction + loss.classification)), loss.contrastive.item()
+    (True, 0.0)
+    """
+    zero = features.new_zeros((), dtype=torch.float32)
+    contrastive = reconstruction = classification = zero
+    if arguments.contrastive:
+        contrastive = _contrastive_loss(output.latent, labels, arguments)
+    if output.reconstruction is not None and output.logits is not None:
+        reconstruction = functional.mse_loss(output.reconstruction.float(), features.float())
+        classification = functional.binary_cross_entropy_with_logits(output.logits.float(), labels.float())
+    total = contrastive + arguments.alpha * reconstruction + arguments.beta * classification
+    return BranchLoss(total, contrastive, reconstruction, classification)
+
+
+def _contrastive_loss(latent: Tensor, labels: Tensor, arguments: ContrastiveBranchArguments) -> Tensor:
+    if arguments.decoupling == "none":
+        return document_supcon_loss(latent[:, 0], labels, temperature=arguments.temperature)
+    return multi_label_supcon_loss(latent, labels, temperature=arguments.temperature, negatives=arguments.negatives)
+
+
+def _initialize(layer: nn.Linear, generator: torch.Generator | None) -> None:
+    """PyTorch's own default for a linear layer, from `generator`."""
+    bound = 1 / math.sqrt(layer.in_features)
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+
+
+def _check_features(features: Tensor, feature_size: int) -> None:
+    if features.ndim != 2 or features.shape[1] != feature_size:
+        raise ValueError(
+            f"expected features (N, {feature_size}), got {tuple(features.shape)}: "
+            "was the branch fitted on another encoder?"
+        )
+
+
+def _not_none(value: Tensor | None) -> Tensor:
+    assert value is not None
+    return value

@@ -1,0 +1,119 @@
+"""Token sequences without their padding, and batches of similar length."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Documents", "length_sorted_batches"]
+
+_CHUNK = 1024
+
+
+class Documents:
+    """The token ids of N documents, trimmed at their last real token.
+
+    Only trailing padding is dropped: a tokenizer that pads on the left keeps its padding and its mask, since many
+    encoders count positions from the first token.
+
+    Parameters
+    ----------
+    rows : pairs (or longer tuples, as small-text's datasets hold) of ids (1, S) and attention mask (1, S)
+
+    Attributes
+    ----------
+    ids, masks : lists of N tensors (length,) int64; views of the caller's tensors
+    lengths : (N,) int64
+    padded_length : the longest S, what a batch without trimming would be padded to
+
+    Examples
+    --------
+    >>> documents = Documents([(torch.tensor([[5, 6, 0]]), torch.tensor([[1, 1, 0]]))])
+    >>> documents.ids, documents.padded_length
+    ([tensor([5, 6])], 3)
+    """
+
+    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
+        self.ids: list[Tensor] = []
+        self.masks: list[Tensor] = []
+        self.padded_length = 0
+        iterator = iter(rows)
+        while chunk := list(islice(iterator, _CHUNK)):
+            self._append(chunk)
+        self.lengths = np.array([len(ids) for ids in self.ids], dtype=np.int64)
+
+    def _append(self, chunk: list[Sequence[Any]]) -> None:
+        widths = {row[0].shape[-1] for row in chunk}
+        self.padded_length = max(self.padded_length, *widths)
+        groups = [chunk] if len(widths) == 1 else [[row] for row in chunk]
+        for group in groups:
+            mask = torch.cat([row[1].reshape(1, -1) for row in group])
+            lengths = mask.shape[1] - mask.flip(1).ne(0).int().argmax(dim=1)
+            lengths[mask.ne(0).sum(dim=1) == 0] = 1  # a document without tokens still needs one position
+            for row, length in zip(group, lengths.tolist(), strict=True):
+                self.ids.append(row[0].reshape(-1)[:length])
+                self.masks.append(row[1].reshape(-1)[:length])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def subset(self, rows: np.ndarray) -> Documents:
+        """Return the documents at the positions `rows`."""
+        subset = Documents([])
+        subset.ids, subset.masks = [self.ids[row] for row in rows], [self.masks[row] for row in rows]
+        subset.lengths, subset.padded_length = self.lengths[rows], self.padded_length
+        return subset
+
+    def padded(self, rows: np.ndarray, device: torch.device | str) -> tuple[Tensor, Tensor]:
+        """Return ids and mask (b, longest) of the documents `rows`, padded with id 0 and mask 0, on `device`."""
+        ids = torch.nn.utils.rnn.pad_sequence([self.ids[row] for row in rows], batch_first=True)
+        return ids.to(device, non_blocking=True), self.padded_mask(rows, device)
+
+    def padded_mask(self, rows: np.ndarray, device: torch.device | str) -> Tensor:
+        """Return the mask (b, longest) of the documents `rows` on `device`."""
+        mask = torch.nn.utils.rnn.pad_sequence([self.masks[row] for row in rows], batch_first=True)
+        return mask.to(device, non_blocking=True)
+
+    @cached_property
+    def keys(self) -> list[bytes]:
+        """For each document 16 bytes that tell its tokens from any other's."""
+        return [_content_key(ids, mask) for ids, mask in zip(self.ids, self.masks, strict=True)]
+
+
+def _content_key(ids: Tensor, mask: Tensor) -> bytes:
+    digest = hashlib.blake2b(ids.cpu().contiguous().numpy().astype(np.int64).tobytes(), digest_size=16)
+    if not mask.all():
+        digest.update(b"mask" + mask.cpu().contiguous().numpy().astype(np.int8).tobytes())
+    return digest.digest()
+
+
+def length_sorted_batches(lengths: np.ndarray, token_budget: int) -> Iterator[np.ndarray]:
+    """Yield positions of documents in batches of similar length, longest first.
+
+    Parameters
+    ----------
+    lengths : (N,) tokens of each document
+    token_budget : at most this many tokens a batch, padding included; a longer document is a batch of its own
+
+    Yields
+    ------
+    positions : (b,) int64; together each of the N once
+
+    Examples
+    --------
+    >>> [batch.tolist() for batch in length_sorted_batches(np.array([1, 4, 2, 3]), 6)]
+    [[1], [3, 2], [0]]
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, token_budget // int(lengths[order[start]]))
+        yield order[start : start + size]
+        start += size

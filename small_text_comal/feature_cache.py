@@ -1,0 +1,248 @@
+"""Hidden states of documents after the frozen layers, computed once for all rounds, runs and processes.
+
+A document is known by its content, a model by a fingerprint of the weights that computed the states. States lie
+packed, without padding, in segments. Without a folder, segments stay in memory up to a limit and then go to a
+temporary folder; with a folder, they are files there, memory-mapped, that other processes use as well.
+
+A segment file is written under another name and renamed when complete, so no reader ever sees half a file; its
+checksum, fingerprint and sizes are verified when it is opened, and a file that fails is left alone and not used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+import weakref
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from small_text_comal.config import FeatureCacheArguments
+
+__all__ = ["FeatureCache"]
+
+_FORMAT = "small-text-comal hidden states 1"
+_SEGMENT_BYTES = 32 * 2**20  # of states before a segment is closed
+
+
+class _Place(NamedTuple):
+    segment: Tensor  # (tokens, H)
+    start: int
+    stop: int
+
+
+class FeatureCache:
+    """A store of hidden states (length, H) by document content, for one model at a time.
+
+    Parameters
+    ----------
+    arguments : storage type, memory limit, folder
+
+    Notes
+    -----
+    Pickling keeps the options and drops the content. Values read are those that were stored, so a score does not
+    depend on whether its document was cached before.
+
+    Examples
+    --------
+    >>> cache = FeatureCache(FeatureCacheArguments(dtype="float32"))
+    >>> cache.use("model a")
+    >>> cache.put([b"k" * 16], [torch.ones(3, 2)])
+    >>> tuple(cache.get(b"k" * 16).shape), cache.missing([b"k" * 16, b"x" * 16])
+    ((3, 2), [1])
+    """
+
+    def __init__(self, arguments: FeatureCacheArguments | None = None) -> None:
+        self.arguments = arguments or FeatureCacheArguments()
+        self._reset("")
+
+    def _reset(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self.dtype = getattr(torch, self.arguments.dtype)
+        self._places: dict[bytes, _Place] = {}
+        self._pending: dict[bytes, Tensor] = {}
+        self._pending_bytes = 0
+        self._memory_bytes = 0
+        self._known_files: set[str] = set()
+        self._folder: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"arguments": self.arguments}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["arguments"])  # type: ignore[misc]
+
+    def __len__(self) -> int:
+        return len(self._places) + len(self._pending)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of states held in memory (memory-mapped files do not count)."""
+        return self._memory_bytes + self._pending_bytes
+
+    def use(self, fingerprint: str) -> None:
+        """Serve the model with this fingerprint; the states of another model are let go (its files stay)."""
+        if fingerprint != self.fingerprint:
+            self._reset(fingerprint)
+        if self.arguments.folder is not None:
+            self._open_new_files()
+
+    def missing(self, keys: Sequence[bytes]) -> list[int]:
+        """Return the positions in `keys` of the documents that are not stored."""
+        return [i for i, key in enumerate(keys) if key not in self._places and key not in self._pending]
+
+    def get(self, key: bytes) -> Tensor:
+        """Return the stored states (length, H) of a document, in the storage type.
+
+        Raises
+        ------
+        KeyError
+            When the document is not stored.
+        """
+        if key in self._pending:
+            return self._pending[key]
+        place = self._places[key]
+        return place.segment[place.start : place.stop]
+
+    def put(self, keys: Sequence[bytes], states: Sequence[Tensor]) -> None:
+        """Store the states (length, H) of documents; ones that float16 cannot hold switch the cache to bfloat16."""
+        for key, value in zip(keys, states, strict=True):
+            stored = value.detach().to("cpu", self.dtype, copy=True)
+            if self.dtype == torch.float16 and not torch.isfinite(stored).all():
+                self._widen()
+                stored = value.detach().to("cpu", self.dtype, copy=True)
+            self._pending[key] = stored
+            self._pending_bytes += stored.nbytes
+        if self._pending_bytes >= _SEGMENT_BYTES:
+            self.close_segment()
+
+    def _widen(self) -> None:
+        warnings.warn(
+            "this encoder's hidden states exceed float16: the feature cache goes on in bfloat16 "
+            "(FeatureCacheArguments(dtype='float32') stores them exactly)",
+            stacklevel=4,
+        )
+        fingerprint, self.arguments = self.fingerprint, _replaced(self.arguments, "bfloat16")
+        self._reset(fingerprint)
+
+    def close_segment(self) -> None:
+        """Pack what was put since the last segment; with a folder, or beyond the memory limit, into a file."""
+        if not self._pending:
+            return
+        keys = list(self._pending)
+        packed = torch.cat(list(self._pending.values()))
+        lengths = torch.tensor([len(self._pending[key]) for key in keys])
+        if self.arguments.folder is not None or self._memory_bytes + packed.nbytes > self.arguments.memory_limit:
+            written = self._write(keys, packed, lengths)
+            packed = packed if written is None else written
+        if not _is_mapped(packed):
+            self._memory_bytes += packed.nbytes
+        self._index(keys, packed, lengths)
+        self._pending, self._pending_bytes = {}, 0
+
+    def _index(self, keys: list[bytes], packed: Tensor, lengths: Tensor) -> None:
+        start = 0
+        for key, length in zip(keys, lengths.tolist(), strict=True):
+            self._places[key] = _Place(packed, start, start + length)
+            start += length
+
+    def folder(self) -> Path:
+        """Return the folder of this model's segment files; made on first use."""
+        if self._folder is None:
+            root = self.arguments.folder
+            if root is None:
+                root = tempfile.mkdtemp(prefix="small-text-comal-")
+                weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)
+            self._folder = Path(root) / f"{self.fingerprint[:40]}-{str(self.dtype).removeprefix('torch.')}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+    def _write(self, keys: list[bytes], packed: Tensor, lengths: Tensor) -> Tensor | None:
+        """Write a segment and return it memory-mapped; None where the disk refuses (the run goes on in memory)."""
+        try:
+            path = self.folder() / f"{uuid.uuid4().hex}.safetensors"
+            _write_segment(path, keys, packed, lengths, self.fingerprint)
+        except OSError as error:
+            warnings.warn(
+                f"the feature cache cannot write to its folder ({error}): states stay in memory", stacklevel=4
+            )
+            return None
+        self._known_files.add(path.name)
+        segment = _read_segment(path, self.fingerprint, packed.dtype)
+        return None if segment is None else segment[1]
+
+    def _open_new_files(self) -> None:
+        for path in sorted(self.folder().glob("*.safetensors")):
+            if path.name in self._known_files:
+                continue
+            self._known_files.add(path.name)
+            segment = _read_segment(path, self.fingerprint, self.dtype)
+            if segment is None:
+                warnings.warn(
+                    f"{path} is damaged or not a feature cache segment of this model: it is not used, and its "
+                    "documents are computed again; you can delete it",
+                    stacklevel=4,
+                )
+            else:
+                self._index(*segment)
+
+
+def _replaced(arguments: FeatureCacheArguments, dtype: str) -> FeatureCacheArguments:
+    return FeatureCacheArguments(arguments.enabled, dtype, arguments.memory_limit, arguments.folder)
+
+
+def _is_mapped(tensor: Tensor) -> bool:
+    return getattr(tensor, "_small_text_comal_mapped", False)
+
+
+def _write_segment(path: Path, keys: list[bytes], packed: Tensor, lengths: Tensor, fingerprint: str) -> None:
+    tensors = {
+        "keys": torch.frombuffer(bytearray(b"".join(keys)), dtype=torch.uint8).view(len(keys), -1),
+        "lengths": lengths,
+        "states": packed,
+    }
+    header = {"format": _FORMAT, "fingerprint": fingerprint, "crc32": str(_checksum(tensors))}
+    partial = path.with_suffix(".partial")
+    try:
+        save_file(tensors, partial, {"segment": json.dumps(header)})
+        os.replace(partial, path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read_segment(path: Path, fingerprint: str, dtype: torch.dtype) -> tuple[list[bytes], Tensor, Tensor] | None:
+    """Keys, memory-mapped states and lengths of a segment file, or None when anything about it is wrong."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("segment", "{}"))
+            tensors = {name: file.get_tensor(name) for name in ("keys", "lengths", "states")}
+    except (SafetensorError, OSError, ValueError):
+        return None
+    if header.get("format") != _FORMAT or header.get("fingerprint") != fingerprint or tensors["states"].dtype != dtype:
+        return None
+    if header.get("crc32") != str(_checksum(tensors)):
+        return None
+    raw = tensors["keys"].numpy().tobytes()
+    width = tensors["keys"].shape[1]
+    states = tensors["states"]
+    states._small_text_comal_mapped = True  # type: ignore[attr-defined]
+    return [raw[i : i + width] for i in range(0, len(raw), width)], states, tensors["lengths"]
+
+
+def _checksum(tensors: dict[str, Tensor]) -> int:
+    crc = 0
+    for name in ("keys", "lengths", "states"):
+        crc = zlib.crc32(tensors[name].contiguous().view(torch.uint8).numpy(), crc)
+    return crc

@@ -1,0 +1,288 @@
+"""Feature vectors of documents, at the cost of the trainable layers only.
+
+Batches are trimmed to their longest document and sorted by length. The output of the frozen lower layers comes from a
+cache that outlives the classifier; the layers above run on it, and the last one computes only the token that the head
+reads. Each of these shortcuts is compared with the whole model on the first batch and dropped, with a note, where the
+architecture does not allow it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from small_text_comal.documents import Documents, length_sorted_batches
+from small_text_comal.feature_cache import FeatureCache
+from small_text_comal.layer_split import (
+    LayerStack,
+    Prefix,
+    feature_view,
+    find_head,
+    find_layers,
+    first_token_last,
+    freeze,
+    split_at,
+)
+
+__all__ = ["DocumentEncoder", "FeatureBatch", "default_frozen_layers"]
+
+_TOLERANCE = 1e-4  # of a shortcut against the whole model, relative to the largest feature; measured errors are ~1e-6
+_CONFIG_WITHOUT_EFFECT = {
+    "_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id", "num_labels", "problem_type",
+    "transformers_version", "finetuning_task",
+}  # fmt: skip
+
+
+class FeatureBatch(NamedTuple):
+    """`rows` (b,) of the documents and their `features` (b, D) on the model's device."""
+
+    rows: np.ndarray
+    features: Tensor
+
+
+def default_frozen_layers(depth: int) -> int:
+    """Return how many of `depth` layers the paper freezes: three quarters, 9 of BERT-base's 12."""
+    return depth * 3 // 4
+
+
+class DocumentEncoder:
+    """Computes the feature vectors v (D) of documents with a sequence-classification model.
+
+    Parameters
+    ----------
+    model : a model as AutoModelForSequenceClassification makes it, on its device
+    num_classes : C
+    frozen_layers : layers to freeze together with the embeddings; None: three quarters; 0: nothing
+    cache : where the frozen layers' output is kept; None computes it anew each time
+    autocast : makes the context in which the model runs (mixed precision)
+    compile_model : run the trainable layers through `torch.compile`
+
+    Raises
+    ------
+    ValueError
+        When frozen_layers is more than the encoder has, or the encoder's layers cannot be found.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        num_classes: int,
+        *,
+        frozen_layers: int | None = None,
+        cache: FeatureCache | None = None,
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
+        compile_model: bool = False,
+    ) -> None:
+        self.head = find_head(model, num_classes)[1]
+        self.plain = feature_view(model, num_classes)
+        self.stack = find_layers(model)
+        self.frozen_layers = _checked_depth(frozen_layers, self.stack, type(model).__name__)
+        self.frozen_parameters = [] if self.stack is None else freeze(model, self.stack, self.frozen_layers)
+        self.cache = cache if self.frozen_layers else None
+        self.autocast = autocast
+        self.compile_model = compile_model
+        self.route: _Route | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.head.weight.device
+
+    def set_training(self, training: bool) -> None:
+        """Put the trainable layers into training or evaluation mode; frozen ones are always in evaluation mode."""
+        route = self.route or _Route(None, self.plain)
+        if route.prefix is not None:
+            route.prefix.model.eval()
+        route.trainable.train(training)
+        if route.prefix is None and self.stack is not None and self.frozen_layers:
+            route.trainable.get_submodule(self.stack.embeddings).eval()
+            for layer in list(route.trainable.get_submodule(self.stack.layers))[: self.frozen_layers]:  # type: ignore
+                layer.eval()
+
+    def prepare(self, documents: Documents, batch_size: int, *, progress: bool = False) -> None:
+        """Choose the shortcuts that hold on these documents, and cache the frozen layers' output of all of them."""
+        if self.route is None and len(documents):
+            self.route = self._choose_route(documents)
+        if self.cache is None or self.route is None or self.route.prefix is None:
+            return
+        self.cache.use(self._fingerprint())
+        while missing := self.cache.missing(documents.keys):  # twice only where the cache had to change its type
+            rows = np.array(list({documents.keys[row]: row for row in reversed(missing)}.values()))[::-1]
+            self.set_training(False)
+            with torch.inference_mode():
+                for batch, hidden in self._batches(documents, rows, batch_size, self._prefix, progress):
+                    trimmed = [states[:length] for states, length in zip(hidden, documents.lengths[batch], strict=True)]
+                    self.cache.put([documents.keys[row] for row in batch], trimmed)
+            self.cache.close_segment()
+
+    def features(self, documents: Documents, rows: np.ndarray) -> Tensor:
+        """Return the feature vectors (b, D) of the documents `rows`; differentiable, in the mode that is set.
+
+        `prepare` must have seen the documents.
+        """
+        route = self.route
+        assert route is not None, "prepare() comes first"
+        with self.autocast():
+            if route.prefix is None:
+                ids, mask = documents.padded(rows, self.device)
+                return route.run(input_ids=ids, attention_mask=mask).logits
+            hidden = self._prefix(documents, rows) if self.cache is None else self._cached(documents, rows)
+            mask = documents.padded_mask(rows, self.device)
+            return route.run(inputs_embeds=hidden, attention_mask=mask).logits
+
+    def stream(
+        self, documents: Documents, batch_size: int, *, dropout: bool = False, progress: bool = False
+    ) -> Iterator[FeatureBatch]:
+        """Yield the feature vectors of all documents without gradient, in batches of similar length.
+
+        `batch_size` counts documents padded to the caller's full length: as many tokens make a batch here. `dropout`
+        leaves the trainable layers' dropout on.
+        """
+        self.prepare(documents, batch_size, progress=progress)
+        self.set_training(dropout)
+        rows = np.arange(len(documents))
+        with torch.inference_mode():
+            for batch, features in self._batches(documents, rows, batch_size, self.features, progress):
+                yield FeatureBatch(batch, features.float())
+
+    def _batches(
+        self,
+        documents: Documents,
+        rows: np.ndarray,
+        batch_size: int,
+        compute: Callable[[Documents, np.ndarray], Tensor],
+        progress: bool,
+    ) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Run `compute` over the documents `rows`; out of CUDA memory halves the batch and goes on."""
+        with tqdm(total=len(rows), unit="doc", leave=False, disable=None if progress else True) as bar:
+            token_budget = batch_size * documents.padded_length
+            waiting = [rows[batch] for batch in length_sorted_batches(documents.lengths[rows], token_budget)][::-1]
+            while waiting:
+                batch = waiting.pop()
+                try:
+                    result = compute(documents, batch)
+                except torch.cuda.OutOfMemoryError:
+                    if len(batch) == 1:
+                        raise
+                    _note_out_of_memory(len(batch))
+                    half = len(batch) // 2
+                    waiting += [batch[half:], batch[:half]]
+                    continue
+                yield batch, result
+                bar.update(len(batch))
+
+    def _prefix(self, documents: Documents, rows: np.ndarray) -> Tensor:
+        assert self.route is not None and self.route.prefix is not None
+        with torch.no_grad(), self.autocast():
+            return self.route.prefix(*documents.padded(rows, self.device)).to(self.head.weight.dtype)
+
+    def _cached(self, documents: Documents, rows: np.ndarray) -> Tensor:
+        assert self.cache is not None
+        states = [self.cache.get(documents.keys[row]) for row in rows]
+        padded = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
+        return padded.to(self.device, non_blocking=True).to(self.head.weight.dtype)
+
+    def _fingerprint(self) -> str:
+        """A digest of all that decides the frozen layers' output."""
+        assert self.route is not None and self.route.prefix is not None
+        model = self.route.prefix.model
+        config = {k: v for k, v in model.config.to_dict().items() if k not in _CONFIG_WITHOUT_EFFECT}  # type: ignore
+        digest = hashlib.blake2b(json.dumps([self.frozen_layers, config], sort_keys=True, default=str).encode())
+        parameters = dict(model.named_parameters())
+        for name in self.frozen_parameters:
+            digest.update(name.encode())
+            digest.update(parameters[name].detach().cpu().contiguous().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def _choose_route(self, documents: Documents) -> _Route:
+        """The fastest way through the model that gives the whole model's features on some of these documents."""
+        spread = np.argsort(documents.lengths, kind="stable")[np.linspace(0, len(documents) - 1, 4).astype(int)]
+        ids, mask = documents.padded(np.unique(spread), self.device)
+        self.route = None
+        self.set_training(False)
+        with torch.no_grad():
+            expected = self.plain(input_ids=ids, attention_mask=mask).logits
+            for route in self._routes():
+                if _same_features(route, ids, mask, expected):
+                    break
+            else:
+                route = _Route(None, self.plain)
+            if self.frozen_layers and route.prefix is None:
+                _note_no_split(type(self.plain).__name__)
+        return route._replace(compiled=torch.compile(route.trainable, dynamic=True) if self.compile_model else None)
+
+    def _routes(self) -> Iterator[_Route]:
+        """Candidates, fastest first."""
+        if self.stack is None:
+            return
+        trunks = [self.plain]
+        if self.frozen_layers < self.stack.depth:
+            trunks.insert(0, first_token_last(self.plain, self.stack))
+        for trunk in trunks if self.frozen_layers else []:
+            yield _Route(*split_at(trunk, self.stack, self.frozen_layers))
+        yield from (_Route(None, trunk) for trunk in trunks)
+
+
+class _Route(NamedTuple):
+    """A way through the model: the frozen prefix (None: the whole model is `trainable`) and the rest."""
+
+    prefix: Prefix | None
+    trainable: nn.Module
+    compiled: Callable[..., Any] | None = None
+
+    @property
+    def run(self) -> Callable[..., Any]:
+        return self.compiled or self.trainable
+
+
+def _same_features(route: _Route, ids: Tensor, mask: Tensor, expected: Tensor) -> bool:
+    try:
+        if route.prefix is None:
+            got = route.trainable(input_ids=ids, attention_mask=mask).logits
+        else:
+            got = route.trainable(inputs_embeds=route.prefix(ids, mask), attention_mask=mask).logits
+    except Exception:  # whatever an unknown architecture raises, the whole model still works
+        return False
+    scale = max(1.0, float(expected.abs().max()))
+    return got.shape == expected.shape and float((got - expected).abs().max()) <= _TOLERANCE * scale
+
+
+def _checked_depth(frozen_layers: int | None, stack: LayerStack | None, name: str) -> int:
+    if stack is None:
+        if frozen_layers:
+            raise ValueError(
+                f"frozen_layers={frozen_layers}: the layers of {name} cannot be found; "
+                "pass frozen_layers=0, or freeze them yourself with requires_grad_(False)"
+            )
+        if frozen_layers is None:
+            _note_no_split(name)
+        return 0
+    if frozen_layers is None:
+        return default_frozen_layers(stack.depth)
+    if not 0 <= frozen_layers <= stack.depth:
+        raise ValueError(f"frozen_layers: expected a number within [0, {stack.depth}] (layers), got {frozen_layers}")
+    return frozen_layers
+
+
+@functools.cache
+def _note_no_split(name: str) -> None:
+    warnings.warn(
+        f"the frozen layers of {name} cannot be computed apart from the rest: every pass runs the whole model, "
+        "and nothing is cached",
+        stacklevel=5,
+    )
+
+
+@functools.cache
+def _note_out_of_memory(size: int) -> None:
+    warnings.warn(f"out of CUDA memory with {size} documents: going on with half as many a batch", stacklevel=5)

@@ -1,0 +1,249 @@
+"""Views of a sequence classifier: its feature vector, its frozen lower layers, its trainable rest.
+
+A view is a shallow copy in which some submodules are exchanged. It shares every parameter with the model, leaves the
+model as it is, and runs the architecture's own code: attention masks, position biases and heads are never rewritten
+here. Whether a view computes what the model computes is checked on real input before it is used (`features.py`).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = [
+    "FrozenSplit",
+    "LayerStack",
+    "feature_view",
+    "find_head",
+    "find_layers",
+    "first_token_last",
+    "first_token_view",
+    "freeze",
+    "split_at",
+    "with_modules",
+]
+
+_LAYER_LISTS = ("encoder.layer", "transformer.layer", "layers", "encoder.layers")
+
+
+class LayerStack(NamedTuple):
+    """Where a model keeps its embeddings and its list of layers, as paths from the model, and how many layers."""
+
+    embeddings: str
+    layers: str
+    depth: int
+
+
+class FrozenSplit(NamedTuple):
+    """`prefix`: ids -> hidden states after the frozen layers; `suffix`: those -> feature vectors (as its logits)."""
+
+    prefix: Prefix
+    suffix: nn.Module
+
+
+def with_modules(model: nn.Module, replacements: dict[str, nn.Module]) -> nn.Module:
+    """Return a shallow copy of `model` with the submodules at the given dotted paths exchanged.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    >>> view = with_modules(model, {"1": nn.Identity()})
+    >>> view[0] is model[0], view[1], model[1]
+    (True, Identity(), ReLU())
+    """
+    view = copy.copy(model)
+    view.__dict__["_modules"] = dict(model._modules)
+    children: dict[str, dict[str, nn.Module]] = {}
+    for path, replacement in replacements.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            children.setdefault(name, {})[rest] = replacement
+        else:
+            view._modules[name] = replacement
+    for name, nested in children.items():
+        child = view._modules[name]
+        assert child is not None
+        view._modules[name] = with_modules(child, nested)
+    return view
+
+
+def find_head(model: nn.Module, num_classes: int) -> tuple[str, nn.Linear]:
+    """Return path and module of the last linear layer of the classification head.
+
+    Raises
+    ------
+    ValueError
+        When the model has none with `num_classes` outputs.
+    """
+    base = getattr(model, "base_model_prefix", "")
+    for path, module in reversed(list(model.named_modules())):
+        if isinstance(module, nn.Linear) and module.out_features == num_classes and not path.startswith(f"{base}."):
+            return path, module
+    raise ValueError(
+        f"expected a sequence classifier that ends in a linear layer with {num_classes} outputs, "
+        f"got {type(model).__name__}: use a model that AutoModelForSequenceClassification can load"
+    )
+
+
+def find_layers(model: nn.Module) -> LayerStack | None:
+    """Return where the encoder keeps embeddings and layers, or None for an architecture that is not known."""
+    base = getattr(model, "base_model_prefix", "")
+    encoder = getattr(model, base, None) if base else None
+    if not isinstance(getattr(encoder, "embeddings", None), nn.Module):
+        return None
+    for path in _LAYER_LISTS:
+        try:
+            layers = encoder.get_submodule(path)  # type: ignore[union-attr]
+        except AttributeError:
+            continue
+        if isinstance(layers, nn.ModuleList):
+            return LayerStack(f"{base}.embeddings", f"{base}.{path}", len(layers))
+    return None
+
+
+def feature_view(model: nn.Module, num_classes: int) -> nn.Module:
+    """Return a view whose "logits" (B, D) are what enters the final linear layer."""
+    return with_modules(model, {find_head(model, num_classes)[0]: nn.Identity()})
+
+
+def first_token_last(features: nn.Module, stack: LayerStack) -> nn.Module:
+    """Return a view of a feature view whose last layer computes the first token only (see `first_token_view`)."""
+    layers = list(features.get_submodule(stack.layers))  # type: ignore[call-overload]
+    return with_modules(features, {stack.layers: nn.ModuleList([*layers[:-1], first_token_view(layers[-1])])})
+
+
+def split_at(features: nn.Module, stack: LayerStack, depth: int) -> FrozenSplit:
+    """Cut a feature view after its first `depth` layers, 0 to stack.depth."""
+    layers = list(features.get_submodule(stack.layers))  # type: ignore[call-overload]
+    stop = _Stop(layers[min(depth, len(layers) - 1)])
+    prefix = with_modules(features, {stack.layers: nn.ModuleList([*layers[:depth], stop])})
+    suffix = with_modules(features, {stack.embeddings: _PassThrough(), stack.layers: nn.ModuleList(layers[depth:])})
+    return FrozenSplit(Prefix(prefix), suffix)
+
+
+class Prefix:
+    """Hidden states (B, S, H) that enter the first trainable layer: the model's own forward, stopped there."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the hidden states for ids and mask (B, S)."""
+        try:
+            self.model(input_ids=ids, attention_mask=mask)
+        except _ReachedError as reached:
+            return reached.hidden_states
+        raise RuntimeError("the encoder ended before its trainable layers were reached")
+
+
+class _ReachedError(Exception):
+    def __init__(self, hidden_states: Tensor) -> None:
+        super().__init__()
+        self.hidden_states = hidden_states
+
+
+class _Stop(nn.Module):
+    """Stands in a layer's place, has its attributes (encoders ask layers for their kind), ends the forward pass."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["_layer"] = layer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_layer"], name)
+
+    def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        raise _ReachedError(hidden_states)
+
+
+class _PassThrough(nn.Module):
+    """Stands in the embeddings' place and returns the hidden states that were given as `inputs_embeds`."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, Tensor) and value.ndim == 3 and value.is_floating_point():
+                return value
+        raise RuntimeError("the encoder did not hand its inputs_embeds to the embeddings module")
+
+
+def first_token_view(layer: nn.Module) -> nn.Module:
+    """Return a view of a BERT-like layer that computes its first token only: (B, S, H) -> (B, 1, H).
+
+    Keys and values come from all tokens, query and feed-forward from the first. It serves BERT, RoBERTa, ELECTRA and
+    their like; any other layer is returned as it is.
+    """
+    attention = getattr(layer, "attention", None)
+    inner, output = getattr(attention, "self", None), getattr(attention, "output", None)
+    wanted = ("query", "key", "value", "dropout", "num_attention_heads")
+    if output is None or not all(hasattr(inner, name) for name in wanted) or hasattr(inner, "distance_embedding"):
+        return layer
+    return with_modules(
+        layer, {"attention.self": _FirstTokenAttention(inner), "attention.output": _FirstTokenResidual(output)}
+    )
+
+
+class _FirstTokenAttention(nn.Module):
+    def __init__(self, attention: Any) -> None:
+        super().__init__()
+        self.query, self.key, self.value = attention.query, attention.key, attention.value
+        self.dropout = attention.dropout
+        self.heads = attention.num_attention_heads
+
+    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any) -> Any:
+        query = self._by_head(self.query(hidden_states[:, :1]))
+        key, value = self._by_head(self.key(hidden_states)), self._by_head(self.value(hidden_states))
+        mask = None if attention_mask is None else attention_mask[:, :, :1]
+        dropout = self.dropout.p if self.training else 0.0
+        context = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+        return context.transpose(1, 2).flatten(2), None
+
+    def _by_head(self, projected: Tensor) -> Tensor:
+        return projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class _FirstTokenResidual(nn.Module):
+    def __init__(self, output: nn.Module) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, context: Tensor, hidden_states: Tensor) -> Tensor:
+        return self.output(context, hidden_states[:, :1])
+
+
+def freeze(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
+    """Take all that the first `depth` layers compute with out of training; return the parameters' names.
+
+    Besides the embeddings and the layers themselves these are relative position tables that some encoders keep
+    beside the layers: backpropagation through the prefix tells which. 0 freezes nothing, not even the embeddings.
+    """
+    if depth == 0:
+        return []
+    parameters = dict(model.named_parameters())
+    used = _used_below(model, stack, depth)
+    for name in used:
+        parameters[name].requires_grad_(False)
+    return used
+
+
+def _used_below(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
+    inside = tuple([f"{stack.embeddings}."] + [f"{stack.layers}.{i}." for i in range(depth)])
+    parameters = dict(model.named_parameters())
+    ids = torch.ones((1, 4), dtype=torch.long, device=next(iter(parameters.values())).device)
+    trainable = {name: value.requires_grad for name, value in parameters.items()}
+    try:
+        for value in parameters.values():
+            value.requires_grad_(True)
+        with torch.enable_grad():
+            hidden = split_at(model, stack, depth).prefix(ids, torch.ones_like(ids))
+        gradients = torch.autograd.grad(hidden.sum(), list(parameters.values()), allow_unused=True)
+    except Exception:  # an architecture that cannot be split is frozen by the names of its modules
+        return [name for name in parameters if name.startswith(inside)]
+    finally:
+        for name, value in parameters.items():
+            value.requires_grad_(trainable[name])
+    used = {name for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+    return [name for name in parameters if name in used or name.startswith(inside)]
