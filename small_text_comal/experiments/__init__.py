@@ -1,0 +1,1 @@
+"""Comparisons of query strategies that can be run, stopped, resumed and looked at (extra `experiments`)."""

@@ -1,0 +1,219 @@
+"""A whole comparison: checks before anything is trained, then all runs that are not finished."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from small_text_comal.experiments.config import ExperimentConfig
+from small_text_comal.experiments.corpus import Statistics, corpus_statistics, fingerprint
+from small_text_comal.experiments.dataset_spec import DatasetSpec
+from small_text_comal.experiments.identity import config_hash, difference, run_settings
+from small_text_comal.experiments.parallel import run_side_by_side
+from small_text_comal.experiments.plan import FULL_DATA, Run, planned_runs, record_path, rounds_that_fit
+from small_text_comal.experiments.prepare import default_validation_size, load_corpus
+from small_text_comal.experiments.protocol import initial_labels, make_split
+from small_text_comal.experiments.records import RecordFile, RecordsError, read_records
+from small_text_comal.experiments.resources import describe_device
+from small_text_comal.experiments.run import RunResult, Task, execute
+from small_text_comal.experiments.strategies import parse_strategy, reason_to_skip
+
+__all__ = ["DESCRIPTION", "Compared", "compare", "read_description"]
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = "experiment.json"
+
+
+class Compared(NamedTuple):
+    """How a comparison ended.
+
+    Parameters
+    ----------
+    finished : runs that are complete, those of earlier sessions included
+    failed : runs and what stopped them
+    skipped : strategies that cannot run on multi-label data, and why
+    """
+
+    finished: list[Run]
+    failed: dict[Run, str]
+    skipped: dict[str, str]
+
+
+class _Prepared(NamedTuple):
+    spec: DatasetSpec
+    settings: dict[str, Any]
+    statistics: Statistics
+    label_names: tuple[str, ...]
+    notes: list[str]
+    rounds: int
+
+    @property
+    def hash(self) -> str:
+        return config_hash(self.settings)
+
+
+def compare(
+    config: ExperimentConfig,
+    *,
+    jobs: int | None = None,
+    backend: str = "loky",
+    cluster: str | None = None,
+    verbose: bool = False,
+    say: Callable[[str], None] = logger.info,
+) -> Compared:
+    """Run what is not finished of an experiment.
+
+    Parameters
+    ----------
+    config : what to compare; its output folder holds the records of this and of earlier sessions
+    jobs : runs side by side; by default 1 here, and on a cluster one for each of its cores
+    backend, cluster : see `run_side_by_side`
+    verbose : show what the libraries say
+    say : told what the user should know
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        On names, data, sizes or a device that do not fit, before anything is trained.
+    RecordsError
+        When the folder holds records of another config.
+    """
+    jobs = jobs if jobs is not None else (1 if backend == "loky" else -1)
+    if backend == "loky":
+        describe_device(config.device)
+    strategies, skipped = _usable_strategies(config)
+    for name, reason in skipped.items():
+        say(f"strategy {name} is skipped: {reason}")
+    prepared = [_prepared(config, spec, say) for spec in config.datasets]
+    _check_folder(Path(config.output), prepared)
+    _describe(Path(config.output), config, prepared, skipped)
+    tasks = [task for data in prepared for task in _tasks(config, data, strategies, verbose=verbose)]
+    tasks = _with_shares(config, tasks, jobs=jobs, backend=backend)
+    return _run(tasks, skipped, jobs=jobs, backend=backend, cluster=cluster, say=say)
+
+
+def _usable_strategies(config: ExperimentConfig) -> tuple[set[str], dict[str, str]]:
+    named = [*config.strategies, *(name for spec in config.datasets for name in spec.strategies or ())]
+    specs = {str(spec): spec for spec in map(parse_strategy, named)}
+    skipped = {name: reason for name, spec in specs.items() if (reason := reason_to_skip(spec)) is not None}
+    return set(specs) - set(skipped), skipped
+
+
+def _prepared(config: ExperimentConfig, spec: DatasetSpec, say: Callable[[str], None]) -> _Prepared:
+    """Read a data set and try its sizes with every seed, so that nothing fails after hours."""
+    corpus = load_corpus(spec)
+    notes = list(corpus.notes)
+    rounds = config.rounds
+    for seed in spec.seeds or config.seeds:
+        pool = make_split(corpus, spec, seed).pool
+        try:
+            rounds = rounds_that_fit(config, len(pool))
+            initial_labels(pool, config.initial_size, min_per_label=config.min_per_label, seed=seed)
+        except ValueError as error:
+            raise ValueError(f"dataset {spec.name}, seed {seed}: {error}") from None
+    if rounds < config.rounds:
+        notes.append(f"{spec.name}: the pool is empty after {rounds} of {config.rounds} rounds")
+    for note in notes:
+        say(note)
+    validation = 0 if corpus.validation else default_validation_size(spec, len(corpus.train))
+    statistics = corpus_statistics(corpus, validation_size=validation)
+    settings = run_settings(config, spec, fingerprint(corpus))
+    return _Prepared(spec, settings, statistics, corpus.label_names, notes, rounds)
+
+
+def read_description(output: Path) -> dict[str, Any]:
+    """Return what `compare` wrote about an output folder; {} where nothing was written yet."""
+    path = output / DESCRIPTION
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _check_folder(output: Path, prepared: list[_Prepared]) -> None:
+    known = read_description(output).get("datasets", {})
+    for data in prepared:
+        old = known.get(data.spec.name)
+        if old and old["hash"] != data.hash and any((output / "records").glob(f"{data.spec.name}/*/*.jsonl")):
+            changes = "; ".join(difference(old["settings"], data.settings))
+            raise RecordsError(
+                f"{output} holds records of another config of {data.spec.name} ({changes}): choose another output "
+                "folder, or take the change back"
+            )
+
+
+def _describe(output: Path, config: ExperimentConfig, prepared: list[_Prepared], skipped: dict[str, str]) -> None:
+    """Write what plots and reports need beside the records; data sets of earlier sessions stay described."""
+    description = read_description(output)
+    datasets = description.get("datasets", {})
+    for data in prepared:
+        datasets[data.spec.name] = {
+            "hash": data.hash,
+            "settings": data.settings,
+            "path": data.spec.path,
+            "statistics": data.statistics._asdict(),
+            "labels": list(data.label_names),
+            "notes": data.notes,
+        }
+    description = {"format": 1, "datasets": datasets, "skipped": {**description.get("skipped", {}), **skipped}}
+    output.mkdir(parents=True, exist_ok=True)
+    unfinished = output / f"{DESCRIPTION}.part"
+    unfinished.write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
+    os.replace(unfinished, output / DESCRIPTION)
+
+
+def _tasks(config: ExperimentConfig, data: _Prepared, strategies: set[str], *, verbose: bool) -> list[Task]:
+    names = [str(parse_strategy(name)) for name in data.spec.strategies or config.strategies]
+    usable = [name for name in dict.fromkeys(names) if name in strategies]
+    tasks = []
+    for run in planned_runs(config, data.spec, usable):
+        records = read_records(record_path(Path(config.output), run)).records
+        rounds = 0 if run.strategy == FULL_DATA else data.rounds
+        tasks.append(Task(config, data.spec, run, data.hash, rounds, verbose=verbose, records=records))
+    return tasks
+
+
+def _with_shares(config: ExperimentConfig, tasks: list[Task], *, jobs: int, backend: str) -> list[Task]:
+    """Give each run its CPU threads and its line on the terminal."""
+    cores = os.cpu_count() or 1
+    side_by_side = jobs if jobs > 0 else cores
+    threads = config.threads or (max(1, cores // side_by_side) if backend == "loky" else 1)
+    return [replace(task, threads=threads, position=i % side_by_side) for i, task in enumerate(tasks)]
+
+
+def _run(
+    tasks: list[Task],
+    skipped: dict[str, str],
+    *,
+    jobs: int,
+    backend: str,
+    cluster: str | None,
+    say: Callable[[str], None],
+) -> Compared:
+    finished = [task.run for task in tasks if task.is_finished]
+    waiting = [task for task in tasks if not task.is_finished]
+    begun = sum(1 for task in waiting if task.records)
+    say(f"{len(tasks)} runs: {len(finished)} finished before, {begun} to go on with, {len(waiting) - begun} to begin")
+    failed: dict[Run, str] = {}
+    if waiting:
+        results = run_side_by_side(execute, [(task,) for task in waiting], jobs=jobs, backend=backend, cluster=cluster)
+        for result in results:
+            _bring_home(result, Path(waiting[0].config.output))
+            if result.error is None:
+                finished.append(result.run)
+            else:
+                failed[result.run] = result.error
+            say(f"{result.run}: {result.error or 'finished'}")
+    return Compared(finished, failed, skipped)
+
+
+def _bring_home(result: RunResult, output: Path) -> None:
+    """Add the records of a machine that does not share this disk."""
+    path = record_path(output, result.run)
+    if len(read_records(path).records) < len(result.records):
+        file = RecordFile(path)
+        for record in result.records[len(file.records) :]:
+            file.append(record)

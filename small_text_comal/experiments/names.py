@@ -1,0 +1,39 @@
+"""Names given by users: find them, or name the nearest one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["known_name"]
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def known_name(name: str, known: Iterable[str], *, kind: str) -> str:
+    """Return the member of `known` that `name` means, whatever its case, hyphens and underscores.
+
+    Parameters
+    ----------
+    name : as the user wrote it
+    known : all names there are
+    kind : what is named, for the message: "dataset", "strategy", "metric"
+
+    Raises
+    ------
+    ValueError
+        When there is no such name; the message suggests the nearest and lists all.
+
+    Examples
+    --------
+    >>> known_name("Micro-F1", ["micro_f1", "macro_f1"], kind="metric")
+    'micro_f1'
+    """
+    plain = {_plain(candidate): candidate for candidate in known}
+    if _plain(name) in plain:
+        return plain[_plain(name)]
+    near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
+    suggestion = f" Did you mean {plain[near[0]]!r}?" if near else ""
+    raise ValueError(f"unknown {kind} {name!r}.{suggestion} Known: {', '.join(sorted(plain.values()))}")

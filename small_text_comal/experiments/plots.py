@@ -1,0 +1,197 @@
+"""Figures of a comparison: learning curves, labels needed, pairwise wins, time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from small_text_comal.experiments.plan import slug
+from small_text_comal.experiments.results import Results, labels_to_reach, mean_curve
+from small_text_comal.experiments.significance import Duel, pairwise_duels
+from small_text_comal.experiments.style import (
+    AXIS_NAMES,
+    GREY,
+    figure_style,
+    line_styles,
+    metric_title,
+    save_figure,
+)
+
+__all__ = ["SHARES", "plot_all", "plot_labels_needed", "plot_learning_curves", "plot_pairwise_wins", "plot_times"]
+
+SHARES = (0.90, 0.95)  # of the full-data score
+
+
+def plot_all(results: Results, folder: Path, *, metrics: Sequence[str], main_metric: str) -> list[Path]:
+    """Draw every figure into `folder` and return the files.
+
+    Parameters
+    ----------
+    results : what was measured
+    folder : made when needed
+    metrics : one panel each in the learning curves
+    main_metric : decides labels needed and wins
+    """
+    files = []
+    with figure_style():
+        for dataset in results.datasets():
+            files += save_figure(
+                plot_learning_curves(results, dataset, metrics), folder, f"learning-curves-{slug(dataset)}"
+            )
+        if any(results.full_score(dataset, main_metric) is not None for dataset in results.datasets()):
+            files += save_figure(plot_labels_needed(results, main_metric), folder, "labels-needed")
+        if len(results.strategies()) > 1:
+            files += save_figure(plot_pairwise_wins(results, main_metric), folder, "pairwise-wins")
+        files += save_figure(plot_times(results), folder, "time-per-round")
+    return files
+
+
+def plot_learning_curves(results: Results, dataset: str, metrics: Sequence[str]) -> Figure:
+    """Draw mean and deviation over the seeds, a panel for each metric, and the full-data score as a line."""
+    columns = min(3, len(metrics))
+    rows = math.ceil(len(metrics) / columns)
+    figure, panels = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.5 * rows + 0.9), squeeze=False, sharex=True)
+    styles = line_styles(results.strategies())
+    strategies = [name for name in results.strategies() if results.of(dataset, name)]
+    for panel, metric in zip(panels.flat, metrics, strict=False):
+        for strategy in strategies:
+            _draw_curve(panel, results, (dataset, strategy), metric, styles[strategy])
+        full = results.full_score(dataset, metric)
+        if full is not None:
+            panel.axhline(full, color=GREY, linewidth=1, label="all labels")
+        panel.set_title(metric_title(metric))
+        panel.set_ylabel(f"{metric_title(metric)} on test (0 to 1)")
+        panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    _finish_grid(panels, len(metrics), xlabel=AXIS_NAMES["labels"])
+    seeds = max(len(results.of(dataset, strategy)) for strategy in strategies)
+    figure.suptitle(f"{dataset}: mean over {seeds} seed{'s' * (seeds > 1)}" + " ± standard deviation" * (seeds > 1))
+    _legend_below(figure, panels.flat[0])
+    return figure
+
+
+def _draw_curve(panel: Axes, results: Results, run: tuple[str, str], metric: str, style: dict[str, Any]) -> None:
+    curves = results.of(*run)
+    labels, mean, deviation, _ = mean_curve(curves, [curve.metrics[metric] for curve in curves])
+    panel.plot(labels, mean, label=run[1], markevery=max(1, len(labels) // 10), **style)
+    panel.fill_between(labels, mean - deviation, mean + deviation, color=style["color"], alpha=0.13, linewidth=0)
+
+
+def _finish_grid(panels: np.ndarray, used: int, *, xlabel: str) -> None:
+    """Hide panels without content, and name the x axis under the lowest panel of each column."""
+    for i, panel in enumerate(panels.flat):
+        panel.set_visible(i < used)
+        if i < used <= i + panels.shape[1]:
+            panel.set_xlabel(xlabel)
+            panel.tick_params(labelbottom=True)
+
+
+def _legend_below(figure: Figure, panel: Axes) -> None:
+    handles, names = panel.get_legend_handles_labels()
+    longest = max(map(len, names))
+    width = figure.get_figwidth()
+    columns = max(1, min(len(names), int(width / (0.55 + 0.072 * longest))))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3.6)
+
+
+def plot_labels_needed(results: Results, metric: str) -> Figure:
+    """Draw the labels needed for 90 and 95 % of the full-data score: dots are seeds, bars their mean."""
+    datasets = [name for name in results.datasets() if results.full_score(name, metric) is not None]
+    height = 0.42 * len(results.strategies()) + 1.0
+    figure, panels = plt.subplots(
+        len(datasets), len(SHARES), figsize=(8.6, height * len(datasets) + 0.5), squeeze=False, sharey="row"
+    )
+    for row, dataset in zip(panels, datasets, strict=True):
+        strategies = [name for name in results.strategies() if results.of(dataset, name)][::-1]
+        full = results.full_score(dataset, metric)
+        assert full is not None
+        for panel, share in zip(row, SHARES, strict=True):
+            for position, strategy in enumerate(strategies):
+                _draw_needed(panel, results, (dataset, strategy), metric, position=position, target=share * full)
+            panel.set_yticks(range(len(strategies)), strategies)
+            panel.set_ylim(-0.6, len(strategies) - 0.4)
+            panel.set_xlim(0, 1.28 * max(curve.labels[-1] for curve in results.curves if curve.dataset == dataset))
+            panel.set_title(f"{dataset}: {share:.0%} of the full-data {metric_title(metric)} {full:.3f}")
+            panel.set_xlabel(AXIS_NAMES["labels"])
+            panel.grid(axis="y", visible=False)
+    return figure
+
+
+def _draw_needed(
+    panel: Axes, results: Results, run: tuple[str, str], metric: str, *, position: int, target: float
+) -> None:
+    curves = results.of(*run)
+    needed = np.array([labels_to_reach(curve.labels, curve.metrics[metric], target) for curve in curves])
+    color = line_styles(results.strategies())[run[1]]["color"]
+    reached = needed[~np.isnan(needed)]
+    last = max(curve.labels[-1] for curve in curves)
+    if len(reached) == len(needed):
+        panel.barh(position, reached.mean(), height=0.55, color=color, alpha=0.35, linewidth=0)
+        text, where = f"{reached.mean():.0f}", reached.max()
+    else:
+        panel.barh(position, last, height=0.55, facecolor="none", edgecolor=GREY, linewidth=0.8, hatch="///", alpha=0.5)
+        text, where = f"{len(reached)} of {len(needed)} seeds", last
+    panel.plot(reached, np.full(len(reached), position), "o", color=color, markersize=4)
+    panel.annotate(text, (where, position), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
+
+
+def plot_pairwise_wins(results: Results, metric: str) -> Figure:
+    """Draw how often the row beats the column over data sets and seeds, by area under the curve; * marks p < 0.05."""
+    names = results.strategies()
+    duels = pairwise_duels(results, metric)
+    size = 0.78 * len(names) + 2.2
+    figure, panel = plt.subplots(figsize=(size + 1.2, size))
+    share = np.full((len(names), len(names)), np.nan)
+    for duel in duels:
+        for row, column, wins in _both_ways(duel, names):
+            share[row, column] = wins / duel.pairs if duel.pairs else np.nan
+            star = "*" if duel.p_value < 0.05 else ""
+            dark = share[row, column] > 0.65
+            text = f"{wins}/{duel.pairs}{star}" if duel.pairs else "–"
+            panel.text(column, row, text, ha="center", va="center", color="white" if dark else "black")
+    image = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    panel.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    panel.set_yticks(range(len(names)), names)
+    panel.grid(visible=False)
+    panel.set_title(
+        f"wins of the row over the column\n({metric_title(metric)}, area under the curve; * p < 0.05, Holm)"
+    )
+    figure.colorbar(image, ax=panel, label="share of runs won (data set and seed)", shrink=0.8)
+    return figure
+
+
+def _both_ways(duel: Duel, names: list[str]) -> list[tuple[int, int, int]]:
+    first, second = names.index(duel.first), names.index(duel.second)
+    return [(first, second, duel.wins), (second, first, duel.losses)]
+
+
+def plot_times(results: Results) -> Figure:
+    """Draw the mean seconds of training and querying in each round."""
+    datasets = results.datasets()
+    figure, panels = plt.subplots(
+        len(datasets), 2, figsize=(7.6, 2.4 * len(datasets) + 0.9), squeeze=False, sharex="row"
+    )
+    styles = line_styles(results.strategies())
+    for row, dataset in zip(panels, datasets, strict=True):
+        for panel, phase in zip(row, ("fit", "query"), strict=True):
+            for strategy in results.strategies():
+                curves = results.of(dataset, strategy)
+                if curves:
+                    labels, mean, _, _ = mean_curve(curves, [curve.seconds[phase] for curve in curves])
+                    shown = np.maximum(mean, 0.001)  # the log axis; records have milliseconds
+                    panel.plot(labels, shown, label=strategy, markevery=max(1, len(labels) // 10), **styles[strategy])
+            panel.set_yscale("log")
+            panel.set_title(dataset)
+            panel.set_ylabel(AXIS_NAMES[phase])
+            panel.set_xlabel(AXIS_NAMES["labels"])
+            panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    fullest = max(panels[:, 0], key=lambda panel: len(panel.get_lines()))
+    _legend_below(figure, fullest)
+    return figure

@@ -1,0 +1,48 @@
+"""Libraries kept quiet and to their share of the machine while a run goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+__all__ = ["calm_libraries", "limited_threads"]
+
+
+@contextmanager
+def calm_libraries(*, verbose: bool) -> Iterator[None]:
+    """Keep the bars and remarks of transformers and small-text off the screen, unless `verbose`."""
+    # forked tokenizers would print a warning for every worker
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if verbose:
+        yield
+        return
+    from transformers.utils import logging
+
+    before, bars = logging.get_verbosity(), os.environ.get("SMALL_TEXT_PROGRESS_BARS")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    os.environ["SMALL_TEXT_PROGRESS_BARS"] = "0"
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        logging.enable_progress_bar()
+        del os.environ["SMALL_TEXT_PROGRESS_BARS"]
+        if bars is not None:
+            os.environ["SMALL_TEXT_PROGRESS_BARS"] = bars
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Give torch and NumPy `threads` CPU threads; sums in another number of threads differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)

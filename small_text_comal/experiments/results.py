@@ -1,0 +1,149 @@
+"""Learning curves read from records, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from small_text_comal.experiments.plan import FULL_DATA
+from small_text_comal.experiments.records import read_records
+
+__all__ = ["Curve", "MeanCurve", "Results", "area_under_curve", "labels_to_reach", "mean_curve", "read_results"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run: R finished rounds.
+
+    Parameters
+    ----------
+    dataset, strategy, seed : which run
+    labels : (R,) documents labeled in each round
+    metrics : (R,) on the test set, by name
+    seconds : (R,) by name: fit, test, query
+    """
+
+    dataset: str
+    strategy: str
+    seed: int
+    labels: np.ndarray
+    metrics: dict[str, np.ndarray]
+    seconds: dict[str, np.ndarray]
+
+
+class Results(NamedTuple):
+    """All runs of some output folders.
+
+    `full_data` holds the scores of the models trained on all labels, by (dataset, seed) and metric; `notes` what was
+    dropped while reading.
+    """
+
+    curves: list[Curve]
+    full_data: dict[tuple[str, int], dict[str, float]]
+    notes: list[str]
+
+    def datasets(self) -> list[str]:
+        """Return the names of the data sets, sorted."""
+        return sorted({curve.dataset for curve in self.curves})
+
+    def strategies(self) -> list[str]:
+        """Return the strategies, those of this package first."""
+        return sorted({curve.strategy for curve in self.curves}, key=lambda name: (not name.startswith("CoMAL"), name))
+
+    def metrics(self) -> list[str]:
+        """Return the metrics that every run has, in the order of the records."""
+        names = list(self.curves[0].metrics)
+        return [name for name in names if all(name in curve.metrics for curve in self.curves)]
+
+    def of(self, dataset: str, strategy: str) -> list[Curve]:
+        """Return the runs of a strategy on a data set, by seed."""
+        chosen = [curve for curve in self.curves if (curve.dataset, curve.strategy) == (dataset, strategy)]
+        return sorted(chosen, key=lambda curve: curve.seed)
+
+    def full_score(self, dataset: str, metric: str) -> float | None:
+        """Return the mean full-data score over the seeds, None where it was not measured."""
+        scores = [found[metric] for (name, _), found in self.full_data.items() if name == dataset and metric in found]
+        return float(np.mean(scores)) if scores else None
+
+
+def read_results(folders: Sequence[Path]) -> Results:
+    """Read all records of one or more output folders.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no record.
+    """
+    curves, full, notes = [], {}, []
+    for folder in folders:
+        for path in sorted((folder / "records").glob("*/*/*.jsonl")):
+            records, _, note = read_records(path)
+            notes += [note] if note else []
+            if not records:
+                continue
+            if records[0]["strategy"] == FULL_DATA:
+                full[records[0]["dataset"], records[0]["seed"]] = records[0]["metrics"]
+            else:
+                curves.append(_curve(records))
+    if not curves:
+        raise FileNotFoundError(f"no records in {', '.join(map(str, folders))}: run small-text-comal compare first")
+    return Results(curves, full, notes)
+
+
+def _curve(records: list[dict[str, Any]]) -> Curve:
+    first = records[0]
+    return Curve(
+        first["dataset"],
+        first["strategy"],
+        first["seed"],
+        np.array([record["labels"] for record in records]),
+        {name: np.array([record["metrics"][name] for record in records]) for name in first["metrics"]},
+        {name: np.array([record["seconds"][name] for record in records]) for name in first["seconds"]},
+    )
+
+
+class MeanCurve(NamedTuple):
+    """Mean and sample standard deviation (0 for one seed) over `n` seeds, each (R,)."""
+
+    labels: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    n: int
+
+
+def mean_curve(curves: Sequence[Curve], values: Sequence[np.ndarray]) -> MeanCurve:
+    """Return the mean of `values`, one (R,) array a curve, over the rounds that all curves have."""
+    rounds = min(len(value) for value in values)
+    stacked = np.stack([value[:rounds] for value in values])
+    deviation = stacked.std(axis=0, ddof=1) if len(stacked) > 1 else np.zeros(rounds)
+    return MeanCurve(curves[0].labels[:rounds], stacked.mean(axis=0), deviation, len(stacked))
+
+
+def labels_to_reach(labels: np.ndarray, scores: np.ndarray, target: float) -> float:
+    """Return the labels of the first round that scores at least `target`, NaN when none does.
+
+    Examples
+    --------
+    >>> labels_to_reach(np.array([100, 150, 200]), np.array([0.2, 0.6, 0.5]), 0.5)
+    150.0
+    """
+    reached = np.flatnonzero(scores >= target)
+    return float(labels[reached[0]]) if len(reached) else float("nan")
+
+
+def area_under_curve(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the mean height of a learning curve, by the trapezoid rule; the score itself for one round.
+
+    Examples
+    --------
+    >>> area_under_curve(np.array([100, 200, 300]), np.array([0.0, 0.5, 1.0]))
+    0.5
+    """
+    if len(labels) == 1:
+        return float(scores[0])
+    heights = (scores[1:] + scores[:-1]) / 2
+    return float((heights * np.diff(labels)).sum() / (labels[-1] - labels[0]))
