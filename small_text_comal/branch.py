@@ -83,6 +83,16 @@ class ContrastiveBranch(nn.Module):
             if isinstance(layer, nn.Linear):
                 _initialize(layer, generator)
 
+    @property
+    def latent_size(self) -> int:
+        """Z."""
+        return self.arguments.latent_size
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether there are logits."""
+        return self.arguments.reconstruction
+
     def latent(self, features: Tensor) -> Tensor:
         """Return the raw latent vectors (B, C, Z) of `features` (B, D); a view where the labels share one.
 
@@ -109,7 +119,14 @@ class ContrastiveBranch(nn.Module):
         return BranchOutput(expanded, reconstruction, self.classify(reconstruction))
 
     def logits(self, features: Tensor) -> Tensor | None:
-        """Return the branch logits (B, C) of `features` (B, D), or None without reconstruction."""
+        """Return the branch logits (B, C) of `features` (B, D), or None without reconstruction.
+
+        Without an activation h'(a(d(e(m(v))))) is affine in v, and from about C documents on it is cheaper to make
+        its matrix first.
+        """
+        affine = self.arguments.activation is None and self.arguments.reconstruction
+        if affine and len(features) > self.num_classes and not torch.is_grad_enabled():
+            return functional.linear(features, *self._folded_logits())
         return self(features).logits
 
     @torch.no_grad()
@@ -119,16 +136,19 @@ class ContrastiveBranch(nn.Module):
             return self
         weight = self.decouple.weight.view(self.maps, -1, self.feature_size)
         bias = self.decouple.bias.view(self.maps, -1)
-        latent_weight = torch.einsum("zu,cud->czd", self.encode.weight, weight)
+        latent_weight = torch.matmul(self.encode.weight, weight)
         latent_bias = bias @ self.encode.weight.T + self.encode.bias
-        logit_weight = logit_bias = None
-        if self.arguments.reconstruction:
-            zero = torch.zeros(1, self.feature_size, device=weight.device, dtype=weight.dtype)
-            # h'(a(d(z(v)))) is affine in v: its matrix is what it does to a basis, less what it does to 0
-            logit_bias = _not_none(self.logits(zero))[0]
-            decoded = torch.einsum("uz,czd->cud", self.decode.weight, latent_weight).flatten(0, 1)
-            logit_weight = self.classify.weight @ (self.aggregate.weight @ decoded)
-        return FoldedBranch(self.num_classes, latent_weight, latent_bias, logit_weight, logit_bias)
+        logits = self._folded_logits() if self.arguments.reconstruction else (None, None)
+        return FoldedBranch(self.num_classes, latent_weight, latent_bias, *logits)
+
+    def _folded_logits(self) -> tuple[Tensor, Tensor]:
+        """Matrix (C, D) and bias (C,) from features to logits, multiplied from the head down: C rows all the way."""
+        rows = (self.classify.weight @ self.aggregate.weight).view(self.num_classes, self.maps, -1)
+        rows = rows @ self.decode.weight @ self.encode.weight
+        zero = torch.zeros(1, self.feature_size, device=rows.device, dtype=rows.dtype)
+        bias = self(zero).logits
+        assert bias is not None
+        return rows.flatten(1) @ self.decouple.weight, bias[0]
 
 
 class FoldedBranch(NamedTuple):
@@ -142,6 +162,16 @@ class FoldedBranch(NamedTuple):
     latent_bias: Tensor
     logit_weight: Tensor | None
     logit_bias: Tensor | None
+
+    @property
+    def latent_size(self) -> int:
+        """Z."""
+        return self.latent_bias.shape[1]
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether there are logits."""
+        return self.logit_weight is not None
 
     def latent(self, features: Tensor) -> Tensor:
         """Return the raw latent vectors (B, C, Z) of `features` (B, D)."""
@@ -210,8 +240,3 @@ def _check_features(features: Tensor, feature_size: int) -> None:
             f"expected features (N, {feature_size}), got {tuple(features.shape)}: "
             "was the branch fitted on another encoder?"
         )
-
-
-def _not_none(value: Tensor | None) -> Tensor:
-    assert value is not None
-    return value

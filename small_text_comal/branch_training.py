@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from small_text_comal.branch import ContrastiveBranch, branch_loss
 from small_text_comal.metrics import ndcg_at_k
+from small_text_comal.optimizers import adamw
 
 __all__ = ["BranchTrainer", "LabeledFeatures", "check_finite", "epochs"]
 
@@ -49,7 +50,7 @@ class BranchTrainer:
         self.branch = branch
         self.arguments = branch.arguments
         self.generator = generator
-        self.optimizer = _adamw(list(branch.parameters()), branch.arguments.learning_rate)
+        self.optimizer = adamw(branch.parameters(), branch.arguments.learning_rate)
         self._waiting: list[LabeledFeatures] = []
 
     def collect(self, features: Tensor, labels: Tensor, where: str) -> None:
@@ -118,7 +119,7 @@ class BranchTrainer:
     @torch.no_grad()
     def _watched(self, valid: LabeledFeatures) -> float:
         if self.arguments.reconstruction:
-            logits = self.branch.folded().logits(valid.features)
+            logits = self.branch.logits(valid.features)
             assert logits is not None
             return -ndcg_at_k(valid.labels.cpu().numpy(), logits.cpu().numpy(), min(5, self.branch.num_classes))
         batches = zip(*(part.split(self.arguments.batch_size) for part in valid), strict=True)
@@ -138,10 +139,3 @@ def check_finite(loss: Tensor, name: str) -> None:
             f"{name}: expected a finite number, got {float(loss.detach())}; "
             "lower the learning rate, and look for NaN or huge values in the features"
         )
-
-
-def _adamw(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    try:
-        return torch.optim.AdamW(parameters, lr=learning_rate, fused=True)
-    except (RuntimeError, TypeError):  # older PyTorch has no fused AdamW for the CPU
-        return torch.optim.AdamW(parameters, lr=learning_rate)

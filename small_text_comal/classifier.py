@@ -10,7 +10,7 @@ import torch
 from small_text.classifiers.factories import AbstractClassifierFactory
 from torch import Tensor
 
-from small_text_comal.branch import ContrastiveBranch
+from small_text_comal.branch import ContrastiveBranch, FoldedBranch
 from small_text_comal.branch_training import BranchTrainer, LabeledFeatures
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
 from small_text_comal.documents import Documents
@@ -96,9 +96,10 @@ class CoMALClassification(HostClassification):
         self.history: dict[str, list[dict[str, Any]]] = {}
         self._encoder: DocumentEncoder | None = None
         self._fitted: tuple[dict[bytes, int], Tensor] | None = None
+        self._folded: FoldedBranch | ContrastiveBranch | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_encoder": None}  # views of the model: made anew where they are needed
+        return {**self.__dict__, "_encoder": None, "_folded": None}  # made anew where they are needed
 
     def _model_loaded(self) -> None:
         self._encoder = None
@@ -155,7 +156,7 @@ class CoMALClassification(HostClassification):
             On a NaN or infinite loss.
         """
         train, valid = self._training_data(train_set, validation_set, weights)
-        self._fitted = None
+        self._fitted = self._folded = None
         if self.model is None:
             self.load_model()
         self.model = self.model.to(self.device)
@@ -339,7 +340,7 @@ class CoMALClassification(HostClassification):
             Before `fit`, without a branch, or when the prototypes have another shape than the branch's.
         """
         branch, documents = self._fitted_branch(), Documents(dataset.data)
-        wanted = (self.num_classes, branch.arguments.latent_size)
+        wanted = (self.num_classes, branch.latent_size)
         if tuple(prototypes.shape) != wanted:
             raise ValueError(f"expected prototypes (C, Z) = {wanted}, got {tuple(prototypes.shape)}")
         with torch.inference_mode():
@@ -351,11 +352,14 @@ class CoMALClassification(HostClassification):
                 prototypes=torch.as_tensor(prototypes).to(self.encoder.device),
             )
 
-    def _fitted_branch(self) -> ContrastiveBranch:
+    def _fitted_branch(self) -> FoldedBranch | ContrastiveBranch:
+        """The branch as it scores fastest, made once a fit."""
         if self.branch is None:
             reason = "call fit() first" if self.branch_arguments is not None else "create it with a branch"
             raise ValueError(f"{type(self).__name__} has no contrastive branch: {reason}")
-        return self.branch
+        if self._folded is None:
+            self._folded = self.branch.folded()
+        return self._folded
 
     def _features(self, documents: Documents) -> Tensor:
         """(N, D) float32 on the model's device."""

@@ -19,36 +19,41 @@ from small_text_comal.config import MIN_TEMPERATURE, NEGATIVES
 __all__ = ["document_supcon_loss", "multi_label_supcon_loss"]
 
 _BLOCK_BYTES = {"cpu": 4 * 2**20, "cuda": 256 * 2**20}  # of one block of pairs: about the CPU's cache; GPUs want more
+_KEEP_BYTES = 128 * 2**20  # pairs up to this size are kept for backward
 
 
 class _LogDenominator(torch.autograd.Function):
     """log sum_{j != i} exp((z_i . z_j - 1) / temperature) for unit rows z (n, Z); -inf for a single row.
 
-    Each unordered pair is computed once in forward and once more in backward, a block at a time, and dropped: that
-    costs less than keeping n^2 of them.
+    Each unordered pair is computed once, a block at a time. Few pairs are kept for backward; many are dropped and
+    computed again, so that memory never grows with n^2.
     """
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, temperature: float, block_size: int) -> Tensor:
         sums = z.new_zeros(len(z))
+        keep = ctx.needs_input_grad[0] and len(z) * (len(z) + block_size) // 2 * z.element_size() <= _KEEP_BYTES
+        kept = []
         for rows, later in _blocks(len(z), block_size):
             weights = _pair_weights(z, rows, temperature)
             sums[rows] += weights.sum(dim=1)
             sums[later] += weights[:, len(weights) :].sum(dim=0)
-        ctx.save_for_backward(z, sums)
+            if keep:
+                kept.append(weights)
+        ctx.save_for_backward(z, sums, *kept)
         ctx.temperature, ctx.block_size = temperature, block_size
         return sums.log()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        z, sums = ctx.saved_tensors
+        z, sums, *kept = ctx.saved_tensors
         coefficient = torch.where(sums > 0, grad / sums, torch.zeros_like(sums))
         grad_z = torch.zeros_like(z)
-        for rows, later in _blocks(len(z), ctx.block_size):
-            weights = _pair_weights(z, rows, ctx.temperature)
+        for number, (rows, later) in enumerate(_blocks(len(z), ctx.block_size)):
+            weights = kept[number] if kept else _pair_weights(z, rows, ctx.temperature)
             # pair (i, j) stands in the denominators of both
-            weights *= coefficient[rows, None] + coefficient[None, rows.start :]
+            weights = weights * (coefficient[rows, None] + coefficient[None, rows.start :])
             grad_z[rows].addmm_(weights, z[rows.start :])
             grad_z[later].addmm_(weights[:, len(weights) :].T, z[rows])
         return grad_z.div_(ctx.temperature), None, None

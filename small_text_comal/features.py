@@ -115,7 +115,7 @@ class DocumentEncoder:
             self.route = self._choose_route(documents)
         if self.cache is None or self.route is None or self.route.prefix is None:
             return
-        self.cache.use(self._fingerprint())
+        self.cache.use(self._fingerprint)
         while missing := self.cache.missing(documents.keys):  # twice only where the cache had to change its type
             rows = np.array(list({documents.keys[row]: row for row in reversed(missing)}.values()))[::-1]
             self.set_training(False)
@@ -192,8 +192,9 @@ class DocumentEncoder:
         padded = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
         return padded.to(self.device, non_blocking=True).to(self.head.weight.dtype)
 
+    @functools.cached_property
     def _fingerprint(self) -> str:
-        """A digest of all that decides the frozen layers' output."""
+        """A digest of all that decides the frozen layers' output; frozen weights do not change, so once is enough."""
         assert self.route is not None and self.route.prefix is not None
         model = self.route.prefix.model
         config = {k: v for k, v in model.config.to_dict().items() if k not in _CONFIG_WITHOUT_EFFECT}  # type: ignore

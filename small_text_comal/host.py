@@ -73,6 +73,8 @@ from small_text.utils.classification import empty_result, prediction_result  # n
 from small_text.utils.data import check_training_data  # noqa: E402
 from small_text.utils.system import get_tmp_dir_base  # noqa: E402
 
+from small_text_comal.optimizers import adamw  # noqa: E402
+
 if IS_HOST_2:
     from small_text.query_strategies.base import ScoringMixin
 else:
@@ -256,13 +258,15 @@ class HostClassification(TransformerBasedClassification):
         )
 
     def optimizer_and_scheduler(self, optimizer: Any, scheduler: Any, n_train: int) -> tuple[Any, Any]:
-        """Return the user's optimizer and scheduler, or the host's AdamW with a constant rate."""
+        """Return the user's optimizer and scheduler, or AdamW as the host sets it up with a constant rate."""
         optimizer = optimizer if optimizer is not None else self.optimizer
         scheduler = scheduler if scheduler is not None else self.scheduler
         if not IS_HOST_2 and self.fine_tuning_arguments is not None and optimizer is not None:
             raise ValueError("When fine_tuning_arguments are provided you cannot pass optimizer and scheduler to fit()")
         if scheduler is not None and not isinstance(scheduler, str) and optimizer is None:
             raise ValueError("You must also pass an optimizer if you pass a scheduler to fit()")
+        if optimizer is None and getattr(self, "fine_tuning_arguments", None) is None:
+            optimizer = adamw((p for p in self.model.parameters() if p.requires_grad), self.lr)
         return self._get_optimizer_and_scheduler(optimizer, scheduler, self.num_epochs, _Sized(n_train))
 
     def positive_weights(self, dataset: Any) -> Any:
