@@ -237,12 +237,12 @@ def _read_segment(path: Path, fingerprint: str, dtype: torch.dtype) -> tuple[lis
     raw = tensors["keys"].numpy().tobytes()
     width = tensors["keys"].shape[1]
     states = tensors["states"]
-    states._small_text_comal_mapped = True  # type: ignore[attr-defined]
+    states._small_text_comal_mapped = True
     return [raw[i : i + width] for i in range(0, len(raw), width)], states, tensors["lengths"]
 
 
 def _checksum(tensors: dict[str, Tensor]) -> int:
     crc = 0
     for name in ("keys", "lengths", "states"):
-        crc = zlib.crc32(tensors[name].contiguous().view(torch.uint8).numpy(), crc)
+        crc = zlib.crc32(tensors[name].contiguous().view(torch.uint8).numpy().data, crc)
     return crc

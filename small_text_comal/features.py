@@ -202,7 +202,8 @@ class DocumentEncoder:
         parameters = dict(model.named_parameters())
         for name in self.frozen_parameters:
             digest.update(name.encode())
-            digest.update(parameters[name].detach().cpu().contiguous().view(torch.uint8).numpy())
+            values = parameters[name].detach().cpu().reshape(-1).contiguous()
+            digest.update(values.view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def _choose_route(self, documents: Documents) -> _Route:

@@ -124,6 +124,7 @@ class HostClassification(TransformerBasedClassification):
     Subclasses implement `_model_loaded` and `label_probabilities`.
     """
 
+    model: Any
     _args_name = "transformer_model_args" if IS_HOST_2 else "transformer_model"
 
     def _model_loaded(self) -> None:
@@ -176,7 +177,7 @@ class HostClassification(TransformerBasedClassification):
             super().initialize_transformer(cache_dir)
             self._model_loaded()
 
-        def predict(self, dataset: Any, return_proba: bool = False) -> Any:
+        def predict(self, dataset: Any, return_proba: bool = False) -> Any:  # type: ignore[misc]
             """Predict as small-text 1.x: CSR labels and, if wanted, the dense probabilities."""
             if len(dataset) == 0:
                 return empty_result(True, self.num_classes, return_prediction=True, return_proba=return_proba)
@@ -184,7 +185,7 @@ class HostClassification(TransformerBasedClassification):
             labels = prediction_result(proba, True, self.num_classes)
             return (labels, proba) if return_proba else labels
 
-        def predict_proba(self, dataset: Any, dropout_sampling: int = 1) -> Any:
+        def predict_proba(self, dataset: Any, dropout_sampling: int = 1) -> Any:  # type: ignore[misc]
             """Return the dense probabilities (N, C), as small-text 1.x does."""
             if dropout_sampling > 1:
                 return super().predict_proba(dataset, dropout_sampling=dropout_sampling)

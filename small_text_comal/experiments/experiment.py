@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from small_text_comal.experiments.protocol import initial_labels, make_split
 from small_text_comal.experiments.records import RecordFile, RecordsError, read_records
 from small_text_comal.experiments.resources import describe_device
 from small_text_comal.experiments.run import RunResult, Task, execute
+from small_text_comal.experiments.statistics_table import format_statistics
 from small_text_comal.experiments.strategies import parse_strategy, reason_to_skip
 
 __all__ = ["DESCRIPTION", "Compared", "compare", "read_description"]
@@ -91,6 +92,7 @@ def compare(
     for name, reason in skipped.items():
         say(f"strategy {name} is skipped: {reason}")
     prepared = [_prepared(config, spec, say) for spec in config.datasets]
+    say(format_statistics([data.statistics for data in prepared]))
     _check_folder(Path(config.output), prepared)
     _describe(Path(config.output), config, prepared, skipped)
     tasks = [task for data in prepared for task in _tasks(config, data, strategies, verbose=verbose)]
@@ -153,7 +155,7 @@ def _describe(output: Path, config: ExperimentConfig, prepared: list[_Prepared],
         datasets[data.spec.name] = {
             "hash": data.hash,
             "settings": data.settings,
-            "path": data.spec.path,
+            "config": asdict(replace(config, datasets=(data.spec,))),
             "statistics": data.statistics._asdict(),
             "labels": list(data.label_names),
             "notes": data.notes,

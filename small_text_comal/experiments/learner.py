@@ -47,7 +47,7 @@ class SmallTextLearner:
         self._max_length = spec.max_length or config.encoder.max_length
         self._tokenizer = AutoTokenizer.from_pretrained(config.encoder.model)
         self._pool = split.pool
-        self._datasets = Split(*(self._dataset(part) for part in split))
+        self._pool_set, self._validation_set, self._test_set = (self._dataset(part) for part in split)
         self._factory = self._new_factory()
         self._prepare_frozen_layers(corpus)
         self._learner: Any = None
@@ -88,11 +88,11 @@ class SmallTextLearner:
         """Train a new model on the labeled documents, at positions in the pool."""
         self._seeds = seeds
         _seed_global_generators(seeds.torch, seeds.numpy)
-        fit_kwargs: dict[str, Any] = {"validation_set": self._datasets.validation}
+        fit_kwargs: dict[str, Any] = {"validation_set": self._validation_set}
         if self._config.training.patience == 0:
             fit_kwargs["early_stopping"] = "none"
         strategy = new_strategy(self._strategy, seeds.strategy)
-        self._learner = PoolBasedActiveLearner(self._factory, strategy, self._datasets.pool, fit_kwargs=fit_kwargs)
+        self._learner = PoolBasedActiveLearner(self._factory, strategy, self._pool_set, fit_kwargs=fit_kwargs)
         host.initialize_learner(self._learner, labeled, self._pool.y[labeled])
 
     @property
@@ -102,7 +102,7 @@ class SmallTextLearner:
 
     def test_probabilities(self) -> np.ndarray:
         """Return the probabilities (N, C) of the test documents."""
-        return self.classifier.label_probabilities(self._datasets.test)
+        return self.classifier.label_probabilities(self._test_set)
 
     def query(self, n: int) -> np.ndarray:
         """Return n positions of the pool that are not labeled."""
@@ -110,6 +110,11 @@ class SmallTextLearner:
         # what a strategy draws is not to depend on how much training drew
         _seed_global_generators(self._seeds.strategy, self._seeds.strategy)
         return self._learner.query(num_samples=n)
+
+    def label_embeddings(self, positions: np.ndarray) -> np.ndarray:
+        """Return the latent vectors (len(positions), C, Z) of pool documents; only with a contrastive branch."""
+        documents = self._pool_set[positions]
+        return torch.cat(list(self.classifier.label_embeddings(documents))).numpy()
 
 
 def _seed_global_generators(torch_seed: int, numpy_seed: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from small_text_comal.experiments.plan import slug
 from small_text_comal.experiments.results import Results, labels_to_reach, mean_curve
@@ -58,7 +58,7 @@ def plot_learning_curves(results: Results, dataset: str, metrics: Sequence[str])
     """Draw mean and deviation over the seeds, a panel for each metric, and the full-data score as a line."""
     columns = min(3, len(metrics))
     rows = math.ceil(len(metrics) / columns)
-    figure, panels = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.5 * rows + 0.9), squeeze=False, sharex=True)
+    figure, panels = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.4 * rows + 0.9), squeeze=False)
     styles = line_styles(results.strategies())
     strategies = [name for name in results.strategies() if results.of(dataset, name)]
     for panel, metric in zip(panels.flat, metrics, strict=False):
@@ -66,14 +66,20 @@ def plot_learning_curves(results: Results, dataset: str, metrics: Sequence[str])
             _draw_curve(panel, results, (dataset, strategy), metric, styles[strategy])
         full = results.full_score(dataset, metric)
         if full is not None:
-            panel.axhline(full, color=GREY, linewidth=1, label="all labels")
-        panel.set_title(metric_title(metric))
+            panel.axhline(full, color=GREY, linewidth=1, label="trained on all labels")
+        panel.set_xlabel(AXIS_NAMES["labels"])
         panel.set_ylabel(f"{metric_title(metric)} on test (0 to 1)")
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    _finish_grid(panels, len(metrics), xlabel=AXIS_NAMES["labels"])
+    free = list(panels.flat[len(metrics) :])
+    for panel in free:
+        panel.axis("off")
     seeds = max(len(results.of(dataset, strategy)) for strategy in strategies)
     figure.suptitle(f"{dataset}: mean over {seeds} seed{'s' * (seeds > 1)}" + " ± standard deviation" * (seeds > 1))
-    _legend_below(figure, panels.flat[0])
+    if free and len(strategies) < 10:
+        legend = free[0].legend(*panels.flat[0].get_legend_handles_labels(), loc="center left", handlelength=3.6)
+        legend.set_in_layout(False)  # a long name may reach into the next free panel, or widen none
+    else:
+        _legend_below(figure, panels.flat[0])
     return figure
 
 
@@ -82,15 +88,6 @@ def _draw_curve(panel: Axes, results: Results, run: tuple[str, str], metric: str
     labels, mean, deviation, _ = mean_curve(curves, [curve.metrics[metric] for curve in curves])
     panel.plot(labels, mean, label=run[1], markevery=max(1, len(labels) // 10), **style)
     panel.fill_between(labels, mean - deviation, mean + deviation, color=style["color"], alpha=0.13, linewidth=0)
-
-
-def _finish_grid(panels: np.ndarray, used: int, *, xlabel: str) -> None:
-    """Hide panels without content, and name the x axis under the lowest panel of each column."""
-    for i, panel in enumerate(panels.flat):
-        panel.set_visible(i < used)
-        if i < used <= i + panels.shape[1]:
-            panel.set_xlabel(xlabel)
-            panel.tick_params(labelbottom=True)
 
 
 def _legend_below(figure: Figure, panel: Axes) -> None:
@@ -106,7 +103,7 @@ def plot_labels_needed(results: Results, metric: str) -> Figure:
     datasets = [name for name in results.datasets() if results.full_score(name, metric) is not None]
     height = 0.42 * len(results.strategies()) + 1.0
     figure, panels = plt.subplots(
-        len(datasets), len(SHARES), figsize=(8.6, height * len(datasets) + 0.5), squeeze=False, sharey="row"
+        len(datasets), len(SHARES), figsize=(9.0, height * len(datasets) + 0.8), squeeze=False, sharey="row"
     )
     for row, dataset in zip(panels, datasets, strict=True):
         strategies = [name for name in results.strategies() if results.of(dataset, name)][::-1]
@@ -118,9 +115,14 @@ def plot_labels_needed(results: Results, metric: str) -> Figure:
             panel.set_yticks(range(len(strategies)), strategies)
             panel.set_ylim(-0.6, len(strategies) - 0.4)
             panel.set_xlim(0, 1.28 * max(curve.labels[-1] for curve in results.curves if curve.dataset == dataset))
-            panel.set_title(f"{dataset}: {share:.0%} of the full-data {metric_title(metric)} {full:.3f}")
+            panel.set_title(f"{dataset}, {100 * share:.0f} %: {metric_title(metric)} ≥ {share * full:.3f}")
             panel.set_xlabel(AXIS_NAMES["labels"])
             panel.grid(axis="y", visible=False)
+    figure.suptitle(
+        f"labels needed for a share of the full-data {metric_title(metric)}\n"
+        "(dots: seeds, bar: their mean; hatched: not every seed got there)",
+        fontsize=10,
+    )
     return figure
 
 
@@ -137,7 +139,7 @@ def _draw_needed(
         text, where = f"{reached.mean():.0f}", reached.max()
     else:
         panel.barh(position, last, height=0.55, facecolor="none", edgecolor=GREY, linewidth=0.8, hatch="///", alpha=0.5)
-        text, where = f"{len(reached)} of {len(needed)} seeds", last
+        text, where = f"{len(reached)} of {len(needed)}", last
     panel.plot(reached, np.full(len(reached), position), "o", color=color, markersize=4)
     panel.annotate(text, (where, position), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
 
@@ -187,7 +189,7 @@ def plot_times(results: Results) -> Figure:
                     labels, mean, _, _ = mean_curve(curves, [curve.seconds[phase] for curve in curves])
                     shown = np.maximum(mean, 0.001)  # the log axis; records have milliseconds
                     panel.plot(labels, shown, label=strategy, markevery=max(1, len(labels) // 10), **styles[strategy])
-            panel.set_yscale("log")
+            _log_seconds(panel)
             panel.set_title(dataset)
             panel.set_ylabel(AXIS_NAMES[phase])
             panel.set_xlabel(AXIS_NAMES["labels"])
@@ -195,3 +197,12 @@ def plot_times(results: Results) -> Figure:
     fullest = max(panels[:, 0], key=lambda panel: len(panel.get_lines()))
     _legend_below(figure, fullest)
     return figure
+
+
+def _log_seconds(panel: Axes) -> None:
+    """A log axis with plain numbers, three to a decade where the axis is short."""
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 200 else (1.0,)))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,13 @@ __all__ = ["calm_libraries", "limited_threads"]
 @contextmanager
 def calm_libraries(*, verbose: bool) -> Iterator[None]:
     """Keep the bars and remarks of transformers and small-text off the screen, unless `verbose`."""
+    with warnings.catch_warnings():
+        # small-text warns that `from_arrays`, which makes its data sets, is experimental
+        warnings.filterwarnings("ignore", message=".*is experimental", category=UserWarning)
+        yield from _calm(verbose)
+
+
+def _calm(verbose: bool) -> Iterator[None]:
     # forked tokenizers would print a warning for every worker
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if verbose:

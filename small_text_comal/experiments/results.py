@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from small_text_comal.experiments.names import known_name
 from small_text_comal.experiments.plan import FULL_DATA
 from small_text_comal.experiments.records import read_records
 
@@ -58,6 +59,16 @@ class Results(NamedTuple):
         """Return the metrics that every run has, in the order of the records."""
         names = list(self.curves[0].metrics)
         return [name for name in names if all(name in curve.metrics for curve in self.curves)]
+
+    def known_metrics(self, wanted: Sequence[str]) -> list[str]:
+        """Return `wanted`, when the records have all of them.
+
+        Raises
+        ------
+        ValueError
+            On a metric that the records do not have.
+        """
+        return [known_name(name, self.metrics(), kind="metric in these records") for name in wanted]
 
     def of(self, dataset: str, strategy: str) -> list[Curve]:
         """Return the runs of a strategy on a data set, by seed."""

@@ -13,7 +13,7 @@ from small_text_comal.experiments.protocol import RoundSeeds, Split, round_seeds
 from small_text_comal.experiments.records import RecordFile, RecordsError
 from small_text_comal.experiments.resources import PeakMemory
 
-__all__ = ["Learner", "Observer", "RoundPlan", "labeled_positions", "run_rounds"]
+__all__ = ["Learner", "Observer", "RoundPlan", "labeled_positions", "labeled_rows", "run_rounds"]
 
 
 class Learner(Protocol):
@@ -120,16 +120,25 @@ def labeled_positions(split: Split, plan: RoundPlan, records: list[dict[str, Any
     RecordsError
         When the records started from other labels than the plan, or hold documents that are not in the pool.
     """
-    if not records:
-        return plan.initial
-    rows = split.pool.rows
-    if records[0]["initial"] != rows[plan.initial].tolist():
+    initial = split.pool.rows[plan.initial].tolist()
+    if records and records[0]["initial"] != initial:
         raise RecordsError("the records start from other labels than this data gives: was a data file changed?")
-    bought = [row for record in records for row in record["queried"]]
+    return labeled_rows(records, initial, split.pool.rows)
+
+
+def labeled_rows(records: list[dict[str, Any]], initial: list[int], rows: np.ndarray) -> np.ndarray:
+    """Return the positions in `rows` (N,) of the `initial` rows and those that `records` bought.
+
+    Raises
+    ------
+    RecordsError
+        When one of them is not among the rows.
+    """
+    bought = [*initial, *(row for record in records for row in record["queried"])]
     position = {int(row): i for i, row in enumerate(rows)}
     if not position.keys() >= set(bought):
         raise RecordsError("the records hold documents that are not in the pool: was a data file changed?")
-    return np.concatenate([plan.initial, np.array([position[row] for row in bought], dtype=int)])
+    return np.array([position[row] for row in bought], dtype=int)
 
 
 def _query(learner: Learner, labeled: np.ndarray, plan: RoundPlan) -> np.ndarray:

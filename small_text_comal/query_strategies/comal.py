@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ __all__ = ["CoMAL", "DocumentExplanation"]
 CRITERIA = ("reference", "paper")
 
 
-class DocumentExplanation(NamedTuple):
+@dataclass(frozen=True)
+class DocumentExplanation:
     """Why a document was queried.
 
     `index` in the dataset; `score` = slci^gamma * pfd^(1 - gamma); `projected` and `predicted` label numbers: those
