@@ -72,16 +72,13 @@ class ContrastiveBranch(nn.Module):
         self.arguments = arguments = arguments or ContrastiveBranchArguments()
         self.maps = num_classes if arguments.decoupling == "label" else 1
         sub_features, latent = arguments.sub_feature_size, arguments.latent_size
-        self.decouple = nn.Linear(feature_size, self.maps * sub_features)
-        self.encode = nn.Linear(sub_features, latent)
+        self.decouple = _linear(feature_size, self.maps * sub_features, generator)
+        self.encode = _linear(sub_features, latent, generator)
         self.activation = _ACTIVATIONS[arguments.activation]()
         if arguments.reconstruction:
-            self.decode = nn.Linear(latent, sub_features)
-            self.aggregate = nn.Linear(self.maps * sub_features, feature_size)
-            self.classify = nn.Linear(feature_size, num_classes)
-        for layer in self.children():
-            if isinstance(layer, nn.Linear):
-                _initialize(layer, generator)
+            self.decode = _linear(latent, sub_features, generator)
+            self.aggregate = _linear(self.maps * sub_features, feature_size, generator)
+            self.classify = _linear(feature_size, num_classes, generator)
 
     @property
     def latent_size(self) -> int:
@@ -124,6 +121,7 @@ class ContrastiveBranch(nn.Module):
         Without an activation h'(a(d(e(m(v))))) is affine in v, and from about C documents on it is cheaper to make
         its matrix first.
         """
+        _check_features(features, self.feature_size)
         affine = self.arguments.activation is None and self.arguments.reconstruction
         if affine and len(features) > self.num_classes and not torch.is_grad_enabled():
             return functional.linear(features, *self._folded_logits())
@@ -181,6 +179,7 @@ class FoldedBranch(NamedTuple):
 
     def logits(self, features: Tensor) -> Tensor | None:
         """Return the branch logits (B, C) of `features` (B, D), or None without reconstruction."""
+        _check_features(features, self.latent_weight.shape[2])
         if self.logit_weight is None:
             return None
         return functional.linear(features, self.logit_weight, self.logit_bias)
@@ -226,12 +225,14 @@ def _contrastive_loss(latent: Tensor, labels: Tensor, arguments: ContrastiveBran
     return multi_label_supcon_loss(latent, labels, temperature=arguments.temperature, negatives=arguments.negatives)
 
 
-def _initialize(layer: nn.Linear, generator: torch.Generator | None) -> None:
-    """PyTorch's own default for a linear layer, from `generator`."""
-    bound = 1 / math.sqrt(layer.in_features)
+def _linear(in_features: int, out_features: int, generator: torch.Generator | None) -> nn.Linear:
+    """A linear layer with PyTorch's default weights from `generator`; the global one is not touched."""
+    layer = nn.utils.skip_init(nn.Linear, in_features, out_features)
+    bound = 1 / math.sqrt(in_features)
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
 
 
 def _check_features(features: Tensor, feature_size: int) -> None:

@@ -30,15 +30,14 @@ class _LogDenominator(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, temperature: float, block_size: int) -> Tensor:
+    def forward(ctx: Any, z: Tensor, temperature: float, block_size: int, keep: bool) -> Tensor:
         sums = z.new_zeros(len(z))
-        keep = ctx.needs_input_grad[0] and len(z) * (len(z) + block_size) // 2 * z.element_size() <= _KEEP_BYTES
         kept = []
         for rows, later in _blocks(len(z), block_size):
             weights = _pair_weights(z, rows, temperature)
             sums[rows] += weights.sum(dim=1)
             sums[later] += weights[:, len(weights) :].sum(dim=0)
-            if keep:
+            if keep and ctx.needs_input_grad[0]:
                 kept.append(weights)
         ctx.save_for_backward(z, sums, *kept)
         ctx.temperature, ctx.block_size = temperature, block_size
@@ -46,7 +45,7 @@ class _LogDenominator(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         z, sums, *kept = ctx.saved_tensors
         coefficient = torch.where(sums > 0, grad / sums, torch.zeros_like(sums))
         grad_z = torch.zeros_like(z)
@@ -56,7 +55,7 @@ class _LogDenominator(torch.autograd.Function):
             weights = weights * (coefficient[rows, None] + coefficient[None, rows.start :])
             grad_z[rows].addmm_(weights, z[rows.start :])
             grad_z[later].addmm_(weights[:, len(weights) :].T, z[rows])
-        return grad_z.div_(ctx.temperature), None, None
+        return grad_z.div_(ctx.temperature), None, None, None
 
 
 def _blocks(n: int, block_size: int) -> Iterator[tuple[slice, slice]]:
@@ -74,10 +73,12 @@ def _pair_weights(z: Tensor, rows: slice, temperature: float) -> Tensor:
 
 
 def _log_denominators(z: Tensor, temperature: float, block_size: int | None) -> Tensor:
+    n, bytes_each = len(z), z.element_size()
+    keep = block_size is None and n * n // 2 * bytes_each <= _KEEP_BYTES
     if block_size is None:
         wanted = _BLOCK_BYTES["cpu" if z.device.type == "cpu" else "cuda"]
-        block_size = max(64, wanted // (z.element_size() * max(len(z), 1)))
-    return _LogDenominator.apply(z, temperature, block_size)
+        block_size = max(64, wanted // (bytes_each * max(n, 1)))
+    return _LogDenominator.apply(z, temperature, block_size, keep)
 
 
 def _normalized(latent: Tensor, temperature: float) -> Tensor:
@@ -118,7 +119,8 @@ def multi_label_supcon_loss(
     temperature : tau, at least 0.003
     negatives : "shared" (paper), "per-label" (a negative class for each label) or "none" (negatives are neither
         anchors nor in denominators; the mean stays over B * C)
-    block_size : rows of pairs held at a time; None picks what suits the device. It changes memory, not the value.
+    block_size : rows of pairs held at a time; None picks what suits the device, and keeps up to 128 MiB of pairs for
+        backward. It changes memory, not the value.
 
     Returns
     -------

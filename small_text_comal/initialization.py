@@ -45,6 +45,7 @@ def label_covering_initialization(
     True
     """
     labels = csr_matrix(y).astype(bool)
+    labels.eliminate_zeros()
     n_documents = labels.shape[0]
     if not 1 <= n_samples <= n_documents:
         raise ValueError(f"n_samples: expected a number within [1, {n_documents}] (documents in y), got {n_samples}")

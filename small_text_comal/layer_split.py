@@ -121,8 +121,16 @@ def split_at(features: nn.Module, stack: LayerStack, depth: int) -> FrozenSplit:
     layers = list(features.get_submodule(stack.layers))  # type: ignore[call-overload]
     stop = _Stop(layers[min(depth, len(layers) - 1)])
     prefix = with_modules(features, {stack.layers: nn.ModuleList([*layers[:depth], stop])})
-    suffix = with_modules(features, {stack.embeddings: _PassThrough(), stack.layers: nn.ModuleList(layers[depth:])})
+    below: dict[str, nn.Module] = {path: _PassThrough() for path in _below_the_layers(features, stack)}
+    suffix = with_modules(features, {**below, stack.layers: nn.ModuleList(layers[depth:])})
     return FrozenSplit(Prefix(prefix), suffix)
+
+
+def _below_the_layers(features: nn.Module, stack: LayerStack) -> list[str]:
+    """Paths of what runs before the first layer: the embeddings, and in ELECTRA-small their map to the hidden size."""
+    base = stack.embeddings.rpartition(".")[0]
+    has_map = hasattr(features.get_submodule(base), "embeddings_project")
+    return [stack.embeddings, f"{base}.embeddings_project"] if has_map else [stack.embeddings]
 
 
 class Prefix:

@@ -60,7 +60,7 @@ def midrange_threshold(similarity: np.ndarray, labels: np.ndarray) -> np.ndarray
     highest = np.where(positive, similarity, -np.inf).max(axis=0)
     lowest = np.where(positive, similarity, np.inf).min(axis=0)
     middle = np.full(similarity.shape[1], np.nan)
-    return np.divide(highest + lowest, 2, out=middle, where=positive.any(axis=0))
+    return np.add(highest, lowest, out=middle, where=positive.any(axis=0)) / 2
 
 
 def projected_labels(similarity: np.ndarray, threshold: np.ndarray) -> np.ndarray:
