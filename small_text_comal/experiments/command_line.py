@@ -1,0 +1,206 @@
+"""The command ``small-text-comal``: compare, plot, report, datasets."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from small_text_comal.experiments.evaluation import checked_metrics
+from small_text_comal.experiments.records import RecordsError
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Compare query strategies of active learning on multi-label texts.",
+)
+
+Folders = Annotated[list[Path], typer.Argument(help="output folders of compare")]
+MainMetric = Annotated[str, typer.Option("--main-metric", help="decides labels needed and wins")]
+FAILED, BAD_INPUT, STOPPED = 1, 2, 130
+
+
+@contextmanager
+def _plain_errors(verbose: bool = False) -> Iterator[None]:
+    """What the user can mend is said in a line, without a traceback."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
+    try:
+        yield
+    except (ValueError, FileNotFoundError, ImportError, RecordsError, OSError) as error:
+        if verbose:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped: finished rounds are kept, and the same command goes on from there", err=True)
+        raise typer.Exit(STOPPED) from None
+
+
+@app.command()
+def compare(
+    config: Annotated[Path | None, typer.Argument(help="experiment file (TOML); options win over it")] = None,
+    output: Annotated[str | None, typer.Option(help="folder of the records")] = None,
+    preset: Annotated[str | None, typer.Option(help="the paper's protocol: aapd, rcv1, justdance or eurlex")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="LOADER:PATH, or a short name such as goemotions")] = None,
+    strategy: Annotated[list[str] | None, typer.Option(help="a name, or \"CoMAL(criterion='paper')\"")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="one run for each seed")] = None,
+    initial_size: Annotated[int | None, typer.Option(help="labels at the start")] = None,
+    query_size: Annotated[int | None, typer.Option(help="labels bought in a round")] = None,
+    rounds: Annotated[int | None, typer.Option(help="how many times labels are bought")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="micro_f1, macro_f1, p@K, ndcg@K")] = None,
+    pool_size: Annotated[int | None, typer.Option(help="cut each pool to this")] = None,
+    validation_size: Annotated[int | None, typer.Option(help="documents for validation")] = None,
+    test_size: Annotated[int | None, typer.Option(help="documents for testing")] = None,
+    min_label_count: Annotated[int | None, typer.Option(help="drop labels with fewer documents")] = None,
+    model: Annotated[str | None, typer.Option(help="encoder: name on the Hugging Face hub, or a folder")] = None,
+    max_length: Annotated[int | None, typer.Option(help="tokens a document is cut to")] = None,
+    frozen_layers: Annotated[int | None, typer.Option(help="layers not trained; by default three quarters")] = None,
+    max_epochs: Annotated[int | None, typer.Option(help="epochs at most")] = None,
+    patience: Annotated[int | None, typer.Option(help="early stopping: epochs without gain; 0: never stop")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="of the classifier")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="documents a training step")] = None,
+    latent_size: Annotated[int | None, typer.Option(help="of the contrastive branch")] = None,
+    full_data: Annotated[bool | None, typer.Option(help="also train once on all labels")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of a run; 0: cores divided by jobs")] = None,
+    jobs: Annotated[int | None, typer.Option(help="runs side by side; -1: one for each core")] = None,
+    backend: Annotated[str, typer.Option(help="loky (this machine), ray or dask")] = "loky",
+    cluster: Annotated[str | None, typer.Option(help="address of the Ray or Dask cluster")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="say what the libraries say, show tracebacks")] = False,
+) -> None:
+    """Run a comparison, or go on with one that was stopped: the same command finishes it."""
+    options = {
+        "output": output,
+        "datasets": dataset,
+        "strategies": strategy,
+        "seeds": seed,
+        "initial_size": initial_size,
+        "query_size": query_size,
+        "rounds": rounds,
+        "metrics": metric,
+        "full_data": full_data,
+        "device": device,
+        "threads": threads,
+        "dataset_options": {
+            "pool_size": pool_size,
+            "validation_size": validation_size,
+            "test_size": test_size,
+            "min_label_count": min_label_count,
+        },
+        "encoder": {"model": model, "max_length": max_length, "frozen_layers": frozen_layers},
+        "training": {
+            "max_epochs": max_epochs,
+            "patience": patience,
+            "learning_rate": learning_rate,
+            "batch_size": batch_size,
+        },
+        "branch": {"latent_size": latent_size},
+    }
+    with _plain_errors(verbose):
+        _compare(config, _given(options), preset, jobs=jobs, backend=backend, cluster=cluster, verbose=verbose)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was not given."""
+    plain = {name: _given(value) if isinstance(value, dict) else value for name, value in options.items()}
+    return {name: value for name, value in plain.items() if value not in (None, {}, [])}
+
+
+def _compare(config: Path | None, options: dict[str, Any], preset: str | None, **how: Any) -> None:
+    from small_text_comal.experiments.config_file import read_toml
+    from small_text_comal.experiments.experiment import compare as run_comparison
+    from small_text_comal.experiments.settings import merged_config
+
+    settings = merged_config(read_toml(config) if config else {}, options, preset_name=preset)
+    compared = run_comparison(settings, say=_say, **how)
+    for run, error in compared.failed.items():
+        typer.echo(f"failed: {run}: {error}", err=True)
+    typer.echo(f"{len(compared.finished)} runs finished, {len(compared.failed)} failed; records in {settings.output}")
+    if compared.finished:
+        typer.echo(f"figures: small-text-comal plot {settings.output}")
+    if compared.failed:
+        typer.echo("the same command tries the failed runs again", err=True)
+        raise typer.Exit(FAILED)
+
+
+def _say(message: str) -> None:
+    """To standard error, so that a pipe gets results only."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr):
+        typer.echo(message, err=True)
+
+
+@app.command()
+def plot(
+    folders: Folders,
+    target: Annotated[Path | None, typer.Option(help="where the figures go; by default FOLDER/plots")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="panels of the learning curves; by default all")] = None,
+    main_metric: MainMetric = "micro_f1",
+    latent: Annotated[bool, typer.Option("--latent", help="draw the latent space of one run instead")] = False,
+    dataset: Annotated[str | None, typer.Option(help="of the latent space; by default the first")] = None,
+    strategy: Annotated[str, typer.Option(help="of the latent space")] = "CoMAL",
+    seed: Annotated[int, typer.Option(help="of the latent space")] = 0,
+    rounds: Annotated[list[int] | None, typer.Option("--round", help="of the latent space")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="of the latent space; by default the six most frequent")
+    ] = None,
+) -> None:
+    """Draw figures from records, as PNG and SVG."""
+    with _plain_errors():
+        from small_text_comal.experiments.latent_figure import draw_latent
+        from small_text_comal.experiments.plan import Run
+        from small_text_comal.experiments.plots import plot_all
+        from small_text_comal.experiments.results import read_results
+
+        goal = target or folders[0] / "plots"
+        results = read_results(folders)
+        main_metric = results.known_metrics(checked_metrics((main_metric,)))[0]
+        if latent:
+            run = Run(dataset or results.datasets()[0], strategy, seed)
+            files = draw_latent(folders[0], goal, run, rounds=rounds or (), label_names=label or (), say=_say)
+        else:
+            shown = checked_metrics(tuple(metric)) if metric else tuple(results.metrics())
+            files = plot_all(results, goal, metrics=results.known_metrics(shown), main_metric=main_metric)
+        for note in results.notes:
+            _say(note)
+        for file in files:
+            typer.echo(file)
+
+
+@app.command()
+def report(
+    folders: Folders,
+    target: Annotated[Path | None, typer.Option(help="where the report goes; by default the first FOLDER")] = None,
+    main_metric: MainMetric = "micro_f1",
+) -> None:
+    """Write one HTML page with all figures and tables, and the tables as Markdown."""
+    with _plain_errors():
+        from small_text_comal.experiments.report import write_report
+
+        for file in write_report(folders, target or folders[0], main_metric=checked_metrics((main_metric,))[0]):
+            typer.echo(file)
+
+
+@app.command()
+def datasets(
+    dataset: Annotated[list[str], typer.Argument(help="LOADER:PATH, or a short name such as goemotions")],
+    test_size: Annotated[int | None, typer.Option(help="documents for testing, where there is no test part")] = None,
+) -> None:
+    """Read data sets and print the statistics of the paper's Table 1."""
+    with _plain_errors():
+        from small_text_comal.experiments.dataset_spec import parse_dataset
+        from small_text_comal.experiments.statistics_table import statistics_table
+
+        specs = [parse_dataset(text) for text in dataset]
+        typer.echo(statistics_table(specs, test_size=test_size, say=_say))
