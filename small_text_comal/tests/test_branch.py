@@ -202,6 +202,16 @@ def test_the_generator_decides_the_weights_and_the_global_one_is_left_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_initial_weights_are_uniform_as_in_any_linear_layer():
+    branch = ContrastiveBranch(4, 64, generator=torch.Generator().manual_seed(0))
+    for layer in (branch.decouple, branch.encode, branch.decode, branch.aggregate, branch.classify):
+        bound = 1 / math.sqrt(layer.in_features)
+        assert layer.weight.abs().max() <= bound
+        assert layer.bias.abs().max() <= bound
+        assert layer.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+        assert abs(layer.weight.mean().item()) < 0.1 * bound
+
+
 def test_a_saved_branch_is_the_same_branch():
     branch, other, features = make_branch(seed=3), make_branch(seed=4), random_features()
     other.load_state_dict(branch.state_dict())

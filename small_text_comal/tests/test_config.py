@@ -91,6 +91,7 @@ def test_every_choice_is_accepted(field, choice):
 @pytest.mark.parametrize(
     "options",
     [
+        {"sub_feature_size": 1, "latent_size": 1, "batch_size": 1},
         {"alpha": 0, "beta": 0},
         {"temperature": 1},
         {"max_epochs": 0, "patience": 0},
@@ -98,13 +99,19 @@ def test_every_choice_is_accepted(field, choice):
         {"reconstruction": False},
     ],
 )
-def test_whole_numbers_zero_weights_and_ablations_are_legal(options):
+def test_smallest_sizes_whole_numbers_zero_weights_and_ablations_are_legal(options):
     assert dataclasses.asdict(ContrastiveBranchArguments(**options)).items() >= options.items()
 
 
 def test_a_branch_with_nothing_to_learn_is_an_error():
     with pytest.raises(ValueError, match=r"contrastive.*reconstruction.*got False"):
         ContrastiveBranchArguments(contrastive=False, reconstruction=False)
+
+
+def test_the_cache_is_on_in_half_precision_and_a_gibibyte_by_default():
+    expected = {"enabled": True, "dtype": "float16", "memory_limit": 1024**3, "folder": None}
+    assert dataclasses.asdict(FeatureCacheArguments()) == expected
+    assert FeatureCacheArguments(memory_limit=0).memory_limit == 0
 
 
 @pytest.mark.parametrize("folder", [None, "cache", Path("cache")])
