@@ -60,8 +60,10 @@ def markdown_report(results: Results, descriptions: Sequence[dict[str, Any]], *,
 
 def _tables(results: Results, descriptions: Sequence[dict[str, Any]], main_metric: str) -> list[tuple[str, Table]]:
     tables = [("Data", _data_table(descriptions))]
-    tables += [(f"Scores on {name}", _score_table(results, name)) for name in results.datasets()]
-    tables += [(f"Labels and time on {name}", _cost_table(results, name, main_metric)) for name in results.datasets()]
+    for name in results.datasets():
+        tables.append((f"{name}: test scores at the end", _score_table(results, name, at_the_end=True)))
+        tables.append((f"{name}: mean over the rounds", _score_table(results, name, at_the_end=False)))
+        tables.append((f"{name}: labels needed, mean seconds of a round", _cost_table(results, name, main_metric)))
     if len(results.strategies()) > 1:
         tables.append((f"Pairs of strategies, {metric_title(main_metric)}", _duel_table(results, main_metric)))
     return tables
@@ -83,26 +85,24 @@ def _spread(values: Sequence[float]) -> str:
     return f"{mean} ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else mean
 
 
-def _score_table(results: Results, dataset: str) -> Table:
-    """Scores at the end, and the mean over all rounds (area under the curve) of the same runs."""
+def _score_table(results: Results, dataset: str, *, at_the_end: bool) -> Table:
+    """Scores of the last round that all runs of a strategy have, or means over all rounds (areas under the curves)."""
     metrics = results.metrics()
-    head = ["strategy", "seeds", "labels", *map(metric_title, metrics), *(f"mean {metric_title(m)}" for m in metrics)]
     rows = []
     for strategy in results.strategies():
         curves = results.of(dataset, strategy)
         if not curves:
             continue
         rounds = min(len(curve.labels) for curve in curves)
-        last = [_spread([curve.metrics[metric][rounds - 1] for curve in curves]) for metric in metrics]
-        areas = [
-            _spread([area_under_curve(curve.labels[:rounds], curve.metrics[metric][:rounds]) for curve in curves])
-            for metric in metrics
-        ]
-        rows.append([strategy, str(len(curves)), str(curves[0].labels[rounds - 1]), *last, *areas])
+        labels = curves[0].labels[:rounds]
+        values = [[curve.metrics[metric][:rounds] for curve in curves] for metric in metrics]
+        scores = [[run[-1] if at_the_end else area_under_curve(labels, run) for run in runs] for runs in values]
+        seen = str(labels[-1]) if at_the_end else f"{labels[0]} to {labels[-1]}"
+        rows.append([strategy, str(len(curves)), seen, *map(_spread, scores)])
     full = [results.full_score(dataset, metric) for metric in metrics]
-    if any(score is not None for score in full):
-        rows.append(["all labels", "", "", *(f"{score:.3f}" for score in full if score is not None), *[""] * len(full)])
-    return head, rows
+    if at_the_end and full[0] is not None:
+        rows.append(["trained on all labels", "", "all", *(f"{score:.3f}" for score in full)])
+    return ["strategy", "seeds", "labels", *map(metric_title, metrics)], rows
 
 
 def _cost_table(results: Results, dataset: str, metric: str) -> Table:

@@ -1,0 +1,57 @@
+"""A learner without a model, and small data, for tests of the experiment code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from small_text_comal.experiments.corpus import Documents, RawCorpus
+from small_text_comal.experiments.protocol import RoundSeeds
+
+
+def documents(n: int, n_labels: int = 4, *, seed: int = 0, prefix: str = "text") -> Documents:
+    rng = np.random.default_rng(seed)
+    labels = [[f"label{j}" for j in np.flatnonzero(rng.random(n_labels) < 0.4)] for _ in range(n)]
+    labels[0] = [f"label{j}" for j in range(n_labels)]
+    return Documents([f"{prefix} {i}" for i in range(n)], labels)
+
+
+def raw_corpus(n_train: int = 60, n_test: int = 20) -> RawCorpus:
+    return RawCorpus(documents(n_train), None, documents(n_test, seed=1, prefix="test"))
+
+
+def write_jsonl(path: Path, found: Documents) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"text": t, "labels": names}) for t, names in zip(found.texts, found.labels, strict=True)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_corpus(folder: Path, n_train: int = 60, n_test: int = 20) -> Path:
+    raw = raw_corpus(n_train, n_test)
+    write_jsonl(folder / "train.jsonl", raw.train)
+    write_jsonl(folder / "test.jsonl", raw.test)
+    return folder
+
+
+class FakeLearner:
+    """Queries by a hash of what it was fitted on and its seeds, so that any difference shows in the indices."""
+
+    def __init__(self, pool_size: int, test_shape: tuple[int, int], *, fail_at: int | None = None) -> None:
+        self.pool_size, self.test_shape, self.fail_at, self.fits = pool_size, test_shape, fail_at, 0
+
+    def fit(self, labeled: np.ndarray, seeds: RoundSeeds) -> None:
+        if self.fits == self.fail_at:
+            raise RuntimeError("the fake learner was told to fail")
+        self.fits += 1
+        self.labeled = labeled
+        weights = np.arange(1, len(labeled) + 1)  # the order of the labels matters
+        self.rng = np.random.default_rng([int((labeled * weights).sum()), seeds.torch, seeds.strategy])
+
+    def test_probabilities(self) -> np.ndarray:
+        return self.rng.random(self.test_shape)
+
+    def query(self, n: int) -> np.ndarray:
+        free = np.setdiff1d(np.arange(self.pool_size), self.labeled)
+        return self.rng.choice(free, n, replace=False)
