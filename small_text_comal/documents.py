@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Documents", "length_sorted_batches"]
+__all__ = ["Documents", "length_sorted_batches", "shuffled_batches"]
 
 _CHUNK = 1024
+_BATCHES_SORTED_TOGETHER = 16
 
 
 class Documents:
@@ -117,3 +118,33 @@ def length_sorted_batches(lengths: np.ndarray, token_budget: int) -> Iterator[np
         size = max(1, token_budget // int(lengths[order[start]]))
         yield order[start : start + size]
         start += size
+
+
+def shuffled_batches(lengths: np.ndarray, batch_size: int, generator: torch.Generator | None = None) -> list[Tensor]:
+    """Return random training batches whose documents are of similar length, in random order.
+
+    Documents are shuffled; each run of 16 batches is then sorted by length before it is cut. A batch is padded to its
+    longest document, and in a batch drawn without regard to length that is often twice the mean.
+
+    Parameters
+    ----------
+    lengths : (N,) tokens of each document
+    batch_size : documents of a batch; one batch, anywhere in the order, may be smaller
+    generator : None takes PyTorch's global one, as small-text's own loaders do
+
+    Returns
+    -------
+    batches : positions, int64; together each of the N once
+
+    Examples
+    --------
+    >>> batches = shuffled_batches(np.array([9, 1, 8, 2]), 2, torch.Generator().manual_seed(0))
+    >>> sorted(sorted(batch.tolist()) for batch in batches)
+    [[0, 2], [1, 3]]
+    """
+    order = torch.randperm(len(lengths), generator=generator)
+    batches: list[Tensor] = []
+    for chunk in order.split(batch_size * _BATCHES_SORTED_TOGETHER):
+        by_length = torch.from_numpy(np.argsort(lengths[chunk.numpy()], kind="stable"))
+        batches += chunk[by_length].split(batch_size)
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from small_text_comal.branch_training import BranchTrainer, check_finite, epochs
-from small_text_comal.documents import Documents
+from small_text_comal.documents import Documents, shuffled_batches
 from small_text_comal.features import DocumentEncoder
 
 __all__ = [
@@ -145,7 +145,7 @@ class ClassifierTrainer:
         self, train: LabeledDocuments, valid: LabeledDocuments | None, epoch: int
     ) -> tuple[dict[str, Any], bool]:
         self.encoder.set_training(True)
-        batches = torch.randperm(len(train.documents)).split(self.plan.batch_size)
+        batches = shuffled_batches(train.documents.lengths, self.plan.batch_size)
         checkpoints = _checkpoints(len(batches), self.plan.validations_per_epoch)
         totals = np.zeros(2)
         for number, rows in enumerate(batches, start=1):
