@@ -200,6 +200,7 @@ class _FirstTokenAttention(nn.Module):
         self.query, self.key, self.value = attention.query, attention.key, attention.value
         self.dropout = attention.dropout
         self.heads = attention.num_attention_heads
+        self.training = attention.training  # a new module is born in training mode
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any) -> Any:
         query = self._by_head(self.query(hidden_states[:, :1]))
