@@ -20,7 +20,7 @@ from small_text_comal.experiments.prepare import default_validation_size, load_c
 from small_text_comal.experiments.protocol import initial_labels, make_split
 from small_text_comal.experiments.records import RecordFile, RecordsError, read_records
 from small_text_comal.experiments.resources import describe_device
-from small_text_comal.experiments.run import RunResult, Task, execute
+from small_text_comal.experiments.run import RunResult, Task, check_config, execute
 from small_text_comal.experiments.statistics_table import format_statistics
 from small_text_comal.experiments.strategies import parse_strategy, reason_to_skip
 
@@ -172,7 +172,9 @@ def _tasks(config: ExperimentConfig, data: _Prepared, strategies: set[str], *, v
     usable = [name for name in dict.fromkeys(names) if name in strategies]
     tasks = []
     for run in planned_runs(config, data.spec, usable):
-        records = read_records(record_path(Path(config.output), run)).records
+        path = record_path(Path(config.output), run)
+        records = read_records(path).records
+        check_config(path, records, data.hash)
         rounds = 0 if run.strategy == FULL_DATA else data.rounds
         tasks.append(Task(config, data.spec, run, data.hash, rounds, verbose=verbose, records=records))
     return tasks

@@ -58,7 +58,7 @@ def plot_learning_curves(results: Results, dataset: str, metrics: Sequence[str])
     """Draw mean and deviation over the seeds, a panel for each metric, and the full-data score as a line."""
     columns = min(3, len(metrics))
     rows = math.ceil(len(metrics) / columns)
-    figure, panels = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.4 * rows + 0.9), squeeze=False)
+    figure, panels = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.3 * rows + 0.4), squeeze=False)
     styles = line_styles(results.strategies())
     strategies = [name for name in results.strategies() if results.of(dataset, name)]
     for panel, metric in zip(panels.flat, metrics, strict=False):
@@ -68,16 +68,18 @@ def plot_learning_curves(results: Results, dataset: str, metrics: Sequence[str])
         if full is not None:
             panel.axhline(full, color=GREY, linewidth=1, label="trained on all labels")
         panel.set_xlabel(AXIS_NAMES["labels"])
-        panel.set_ylabel(f"{metric_title(metric)} on test (0 to 1)")
+        panel.set_ylabel(f"{metric_title(metric)} (0 to 1)")
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     free = list(panels.flat[len(metrics) :])
     for panel in free:
         panel.axis("off")
     seeds = max(len(results.of(dataset, strategy)) for strategy in strategies)
-    figure.suptitle(f"{dataset}: mean over {seeds} seed{'s' * (seeds > 1)}" + " ± standard deviation" * (seeds > 1))
-    if free and len(strategies) < 10:
+    figure.suptitle(
+        f"{dataset}, test set: mean over {seeds} seed{'s' * (seeds > 1)}" + " ± standard deviation" * (seeds > 1)
+    )
+    if len(strategies) < 10 and (len(free) > 1 or (free and max(map(len, strategies)) < 24)):
         legend = free[0].legend(*panels.flat[0].get_legend_handles_labels(), loc="center left", handlelength=3.6)
-        legend.set_in_layout(False)  # a long name may reach into the next free panel, or widen none
+        legend.set_in_layout(False)  # a long name reaches into the next free panel
     else:
         _legend_below(figure, panels.flat[0])
     return figure
@@ -91,10 +93,11 @@ def _draw_curve(panel: Axes, results: Results, run: tuple[str, str], metric: str
 
 
 def _legend_below(figure: Figure, panel: Axes) -> None:
+    """One legend for all panels, in as many columns as fit, with the height it needs."""
     handles, names = panel.get_legend_handles_labels()
-    longest = max(map(len, names))
-    width = figure.get_figwidth()
-    columns = max(1, min(len(names), int(width / (0.55 + 0.072 * longest))))
+    width = 0.6 + 0.075 * max(map(len, names))  # inches of an entry
+    columns = max(1, min(len(names), int(figure.get_figwidth() / width)))
+    figure.set_figheight(figure.get_figheight() + 0.2 * math.ceil(len(names) / columns) + 0.1)
     figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3.6)
 
 
@@ -178,7 +181,7 @@ def plot_times(results: Results) -> Figure:
     """Draw the mean seconds of training and querying in each round."""
     datasets = results.datasets()
     figure, panels = plt.subplots(
-        len(datasets), 2, figsize=(7.6, 2.4 * len(datasets) + 0.9), squeeze=False, sharex="row"
+        len(datasets), 2, figsize=(7.6, 2.4 * len(datasets) + 0.2), squeeze=False, sharex="row"
     )
     styles = line_styles(results.strategies())
     for row, dataset in zip(panels, datasets, strict=True):

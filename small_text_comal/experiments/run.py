@@ -30,9 +30,11 @@ from small_text_comal.experiments.resources import describe_device, library_vers
 from small_text_comal.experiments.rounds import RoundPlan, run_rounds
 from small_text_comal.experiments.strategies import StrategySpec, parse_strategy
 
-__all__ = ["RunResult", "Task", "execute", "round_plan"]
+__all__ = ["RunResult", "Task", "check_config", "execute", "round_plan"]
 
 logger = logging.getLogger(__name__)
+
+ERROR_SUFFIX = ".error.txt"  # beside the records of a run that failed: the traceback
 
 # Runs seed the global generators of torch and NumPy: a process (a Dask worker with threads) does one at a time.
 _ONE_AT_A_TIME = threading.Lock()
@@ -90,6 +92,7 @@ def execute(task: Task) -> RunResult:
             records = file.records
             _take_over(file, task)
             _continue(task, file)
+            path.with_suffix(ERROR_SUFFIX).unlink(missing_ok=True)
     except Exception as error:
         _keep_traceback(path)
         return RunResult(task.run, records, f"{type(error).__name__}: {error}")
@@ -112,9 +115,23 @@ def _take_over(file: RecordFile, task: Task) -> None:
         logger.warning(file.note)
     for record in task.records[len(file.records) :]:
         file.append(record)
-    other = {record["config"] for record in file.records} - {task.config_hash}
+    check_config(file.path, file.records, task.config_hash)
+
+
+def check_config(path: Path, records: list[dict[str, Any]], expected: str) -> None:
+    """Refuse records of another config.
+
+    Raises
+    ------
+    RecordsError
+        When there is one.
+    """
+    other = {record["config"] for record in records} - {expected}
     if other:
-        raise RecordsError(f"{file.path} holds records of another config ({other.pop()}): choose another output folder")
+        raise RecordsError(
+            f"{path} holds records of another config (hash {other.pop()}, this one has {expected}): choose another "
+            "output folder"
+        )
 
 
 def _continue(task: Task, file: RecordFile) -> None:
@@ -183,7 +200,7 @@ def _warn_of_other_versions(file: RecordFile, versions: dict[str, str]) -> None:
 def _keep_traceback(path: Path) -> None:
     logger.debug("run failed", exc_info=True)
     try:
-        path.with_suffix(".error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        path.with_suffix(ERROR_SUFFIX).write_text(traceback.format_exc(), encoding="utf-8")
     except OSError as error:  # the disk may be what failed
         logger.warning("no traceback kept: %s", error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +96,7 @@ def parse_strategy(text: str) -> StrategySpec:
     'RandomSampling'
     """
     bare, parenthesis, _ = text.partition("(")
-    known = [*runnable_names(), *UNFIT, *ALIASES]
+    known = [*strategy_names(), *BUILT_IN, *UNFIT, *ALIASES]
     name = known_name(bare.strip(), known, kind="strategy")
     name = ALIASES.get(name, name)
     return StrategySpec(name, _options(text) if parenthesis else {})
@@ -135,7 +136,10 @@ def new_strategy(spec: StrategySpec, seed: int) -> Any:
     """
     try:
         if spec.name in BUILT_IN:
-            return WithDenseProbabilities(getattr(small_text, spec.name)(**spec.options))
+            with warnings.catch_warnings():
+                # GreedyCoreset of 1.x tells of a default that changed years ago
+                warnings.filterwarnings("ignore", message="Default distance metric has changed")
+                return WithDenseProbabilities(getattr(small_text, spec.name)(**spec.options))
         return make_strategy(spec.name, seed=seed, **spec.options)
     except TypeError as error:
         raise ValueError(f"strategy {spec}: {error}") from None

@@ -1,0 +1,279 @@
+"""A whole comparison without a model: checks, side by side, resume, refusals, the command line."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("filelock")
+
+from typer.testing import CliRunner
+
+from small_text_comal.experiments import run as run_module
+from small_text_comal.experiments.command_line import app
+from small_text_comal.experiments.config_file import config_from_mapping
+from small_text_comal.experiments.experiment import compare
+from small_text_comal.experiments.plan import Run, record_path
+from small_text_comal.experiments.records import RecordsError, read_records
+from small_text_comal.tests.experiment_fakes import FakeLearner, documents, write_corpus, write_jsonl
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is experimental")
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Runs use a fake learner; returns the list of those that were made."""
+    learners = []
+
+    def fake(corpus, split, config, *, spec, strategy):
+        learners.append(FakeLearner(len(split.pool), split.test.y.shape))
+        return learners[-1]
+
+    monkeypatch.setattr(run_module, "SmallTextLearner", fake)
+    run_module._corpora.clear()
+    return learners
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return {
+        "output": str(tmp_path / "out"),
+        "datasets": [{"loader": "jsonl", "path": str(write_corpus(tmp_path / "toy")), "validation_size": 10}],
+        "strategies": ["CoMAL", "Random"],
+        "seeds": [0, 1],
+        "initial_size": 8,
+        "query_size": 6,
+        "rounds": 3,
+        "metrics": ["micro_f1", "p@1"],
+        "threads": 1,
+        "device": "cpu",
+    }
+
+
+def run(settings, **changes):
+    said = []
+    return compare(config_from_mapping({**settings, **changes}), say=said.append), said
+
+
+def records_of(settings, strategy="CoMAL", seed=0):
+    from pathlib import Path
+
+    return read_records(record_path(Path(settings["output"]), Run("toy", strategy, seed))).records
+
+
+def test_every_run_is_recorded_and_described(made, settings, tmp_path):
+    compared, said = run(settings)
+    assert len(compared.finished) == 6
+    assert compared.failed == {}
+    for strategy in ("CoMAL", "RandomSampling"):
+        assert [record["labels"] for record in records_of(settings, strategy, 1)] == [8, 14, 20, 26]
+    assert [record["labels"] for record in records_of(settings, "full data")] == [50]
+    record = records_of(settings)[0]
+    assert {"config", "versions", "device", "threads", "seed", "strategy", "round", "memory"} < set(record)
+    described = json.loads((tmp_path / "out" / "experiment.json").read_text())["datasets"]["toy"]
+    assert described["hash"] == record["config"]
+    assert described["statistics"]["labels"] == 4
+    assert any("labels/doc" in line for line in said)
+
+
+def test_strategies_of_a_seed_share_their_first_labels_and_seeds_do_not(made, settings):
+    run(settings)
+    first = {(s, k): records_of(settings, s, k)[0]["initial"] for s in ("CoMAL", "RandomSampling") for k in (0, 1)}
+    assert first["CoMAL", 0] == first["RandomSampling", 0] != first["CoMAL", 1] == first["RandomSampling", 1]
+
+
+def test_a_finished_comparison_does_nothing_and_can_be_extended(made, settings):
+    run(settings)
+    made.clear()
+    _, said = run(settings)
+    assert made == []
+    assert "6 runs: 6 finished before, 0 to go on with, 0 to begin" in said
+    _, said = run(settings, rounds=4, seeds=[0, 1, 2], strategies=["CoMAL", "Random", "MMC"])
+    assert "12 runs: 2 finished before, 4 to go on with, 6 to begin" in said
+    assert len(records_of(settings)) == 5
+
+
+def test_a_changed_config_refuses_to_mix(made, settings, tmp_path):
+    run(settings)
+    with pytest.raises(RecordsError, match=r"another config of toy \(query_size: 6 -> 5\): choose another output"):
+        run(settings, query_size=5)
+    train = tmp_path / "toy" / "train.jsonl"
+    train.write_text(train.read_text().replace("text 5", "text V"))
+    with pytest.raises(RecordsError, match=r"another config of toy \(data: "):
+        run(settings)
+    (tmp_path / "out" / "experiment.json").unlink()
+    with pytest.raises(RecordsError, match="holds records of another config"):
+        run(settings)
+
+
+def test_a_failing_run_does_not_take_others_with_it(made, settings, monkeypatch, tmp_path):
+    def sometimes(corpus, split, config, *, spec, strategy):
+        return FakeLearner(len(split.pool), split.test.y.shape, fail_at=2 if strategy.name == "CoMAL" else None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "SmallTextLearner", sometimes)
+        compared, _ = run(settings)
+    assert set(compared.failed) == {Run("toy", "CoMAL", 0), Run("toy", "CoMAL", 1)}
+    assert "told to fail" in compared.failed[Run("toy", "CoMAL", 0)]
+    error_file = tmp_path / "out" / "records" / "toy" / "CoMAL" / "seed-0.error.txt"
+    assert "Traceback" in error_file.read_text()
+    assert len(records_of(settings)) == 2
+    compared, _ = run(settings)
+    assert compared.failed == {}
+    assert len(records_of(settings)) == 4
+    assert not error_file.exists()
+
+
+def test_a_torn_record_gives_the_same_indices_in_the_end(made, settings, tmp_path):
+    run(settings)
+    path = record_path(tmp_path / "out", Run("toy", "CoMAL", 0))
+    whole = [record["queried"] for record in records_of(settings)]
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2]) + lines[2][:40])
+    run(settings)
+    assert [record["queried"] for record in records_of(settings)] == whole
+
+
+def test_a_run_that_another_process_writes_is_left_alone(made, settings, tmp_path):
+    from filelock import FileLock
+
+    path = record_path(tmp_path / "out", Run("toy", "CoMAL", 0))
+    path.parent.mkdir(parents=True)
+    with FileLock(path.with_suffix(".lock")):
+        compared, _ = run(settings)
+    assert "another process is writing" in compared.failed[Run("toy", "CoMAL", 0)]
+    assert len(compared.finished) == 5
+
+
+def test_strategies_that_cannot_run_are_named_with_the_reason(made, settings, tmp_path):
+    compared, said = run(settings, strategies=["Random", "BADGE"])
+    assert "restricts it to single-label data" in compared.skipped["BADGE"]
+    assert any(line.startswith("strategy BADGE is skipped: ") for line in said)
+    assert "BADGE" in json.loads((tmp_path / "out" / "experiment.json").read_text())["skipped"]
+
+
+def test_a_dataset_can_have_strategies_and_seeds_of_its_own(made, settings):
+    own = {**settings["datasets"][0], "strategies": ["MMC"], "seeds": [7]}
+    compared, _ = run(settings, datasets=[own], full_data=False)
+    assert compared.finished == [Run("toy", "MMC", 7)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategies": ["CoMAAL"]}, "unknown strategy 'CoMAAL'. Did you mean 'CoMAL'?"),
+        ({"initial_size": 45}, "dataset toy, seed 0: a pool of 50 documents is smaller than initial_size 45"),
+        ({"device": "cuda:77"}, "device 'cuda:77': expected auto, cpu or a GPU of this machine"),
+        ({"initial_size": 1, "min_per_label": 2}, "dataset toy, seed 0: n_samples=1 cannot hold 2 positive(s)"),
+    ],
+)
+def test_bad_input_fails_before_anything_is_trained(made, settings, changes, message):
+    with pytest.raises(ValueError) as error:
+        run(settings, **changes)
+    assert message in str(error.value)
+    assert made == []
+
+
+def test_notes_on_the_data_are_said(made, settings, tmp_path):
+    found = documents(20, seed=1)
+    found.labels[3].append("never in train")
+    write_jsonl(tmp_path / "toy" / "test.jsonl", found)
+    _, said = run(settings, rounds=30)
+    assert any("labels of test that train never has were left out: never in train" in line for line in said)
+    assert any("the pool is empty after 7 of 30 rounds" in line for line in said)
+    assert [record["labels"] for record in records_of(settings)][-1] == 50
+
+
+def command(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def options(settings):
+    strategies = [part for name in settings["strategies"] for part in ("--strategy", name)]
+    sizes = ["--initial-size", 8, "--query-size", 6, "--rounds", 2, "--validation-size", 10, "--seed", 0, "--seed", 1]
+    where = ["--output", settings["output"], "--dataset", f"jsonl:{settings['datasets'][0]['path']}"]
+    return [*where, *strategies, *sizes, "--threads", 1, "--device", "cpu"]
+
+
+def test_commands_from_comparison_to_report(made, settings, tmp_path):
+    ended = command("compare", *options(settings))
+    assert ended.exit_code == 0, ended.output
+    assert "6 runs finished, 0 failed" in ended.stdout
+    assert "\r" not in ended.output  # no progress bar outside a terminal
+    ended = command("plot", settings["output"], "--metric", "micro-F1")
+    assert ended.exit_code == 0, ended.output
+    assert all(line.endswith((".png", ".svg")) for line in ended.stdout.splitlines())
+    ended = command("report", settings["output"])
+    assert ended.exit_code == 0, ended.output
+    assert (tmp_path / "out" / "report.html").exists()
+    assert "| toy | 50 | 10 | 20 | 4 |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_the_file_of_an_experiment(made, settings, tmp_path):
+    file = tmp_path / "x.toml"
+    content = {name: value for name, value in settings.items() if name != "datasets"}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in content.items()]
+    table = ["[[datasets]]", *(f"{name} = {json.dumps(value)}" for name, value in settings["datasets"][0].items())]
+    file.write_text("\n".join([*lines, *table]))
+    ended = command("compare", file, "--rounds", 1)
+    assert ended.exit_code == 0, ended.output
+    assert len(records_of(settings)) == 2
+
+
+def test_commands_say_errors_in_a_line(made, settings, tmp_path):
+    for arguments, message in (
+        (["compare", *options(settings), "--strategy", "CoMAAL"], "error: unknown strategy 'CoMAAL'. Did you mean"),
+        (["compare"], "error: output: name the folder"),
+        (["compare", tmp_path / "no.toml"], "error: no experiment file"),
+        (
+            ["compare", *options(settings), "--cluster", "x"],
+            "error: cluster 'x': the loky backend runs on this machine",
+        ),
+        (["compare", *options(settings), "--backend", "rai"], "error: unknown backend 'rai'. Did you mean 'ray'?"),
+        (["plot", tmp_path], "error: no records in"),
+        (["report", tmp_path], "error: no records in"),
+        (["datasets", "jsonI:x"], "error: unknown dataset format or short name 'jsonI'. Did you mean 'jsonl'?"),
+    ):
+        ended = command(*arguments)
+        assert ended.exit_code == 2, (arguments, ended.output)
+        assert message in ended.stderr
+        assert "Traceback" not in ended.output
+
+
+def test_failed_runs_are_named_and_give_an_exit_code(made, settings, monkeypatch):
+    def fails(corpus, split, config, *, spec, strategy):
+        return FakeLearner(len(split.pool), split.test.y.shape, fail_at=0)
+
+    monkeypatch.setattr(run_module, "SmallTextLearner", fails)
+    ended = command("compare", *options(settings))
+    assert ended.exit_code == 1
+    assert "failed: toy / CoMAL / seed 0: RuntimeError: the fake learner was told to fail" in ended.stderr
+
+
+def test_statistics_of_data(tmp_path):
+    ended = command("datasets", f"jsonl:{write_corpus(tmp_path / 'toy')}")
+    assert ended.stdout.splitlines()[1].split()[:5] == ["toy", "54", "6", "20", "4"]
+
+
+def test_plot_of_unknown_metrics_and_latent_runs(made, settings):
+    assert command("compare", *options(settings)).exit_code == 0
+    for arguments, message in (
+        (["--metric", "p@2"], "unknown metric in these records 'p@2'"),
+        (["--latent", "--dataset", "tony"], "unknown dataset 'tony'. Did you mean 'toy'?"),
+        (["--latent", "--strategy", "Random"], "RandomSampling has no latent space"),
+        (["--latent", "--seed", "9"], "no records of toy / CoMAL / seed 9"),
+    ):
+        ended = command("plot", settings["output"], *arguments)
+        assert ended.exit_code == 2, ended.output
+        assert message in ended.stderr
+
+
+def test_indices_are_rows_of_the_training_file(made, settings):
+    run(settings)
+    rows = [row for record in records_of(settings) for row in record["queried"]] + records_of(settings)[0]["initial"]
+    assert len(rows) == len(set(rows))
+    assert 0 <= np.min(rows) <= np.max(rows) < 60

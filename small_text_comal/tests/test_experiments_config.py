@@ -1,0 +1,176 @@
+"""Settings from files, presets and options."""
+
+import dataclasses
+
+import pytest
+
+from small_text_comal.experiments.config import EncoderOptions, ExperimentConfig, TrainingOptions
+from small_text_comal.experiments.config_file import config_from_mapping, read_toml
+from small_text_comal.experiments.dataset_spec import DatasetSpec
+from small_text_comal.experiments.identity import config_hash, difference, run_settings
+from small_text_comal.experiments.plan import FULL_DATA, Run, planned_runs, record_path, rounds_that_fit
+from small_text_comal.experiments.presets import PRESETS, preset
+from small_text_comal.experiments.settings import merged_config
+
+FILE = """
+output = "runs/x"
+datasets = ["jsonl:data/nlupp"]
+strategies = ["CoMAL", "RandomSampling"]
+seeds = [0, 1]
+rounds = 10
+metrics = ["micro-f1", "P@3"]
+
+[encoder]
+model = "some/model"
+
+[training]
+max-epochs = 7
+
+[branch]
+latent_size = 64
+"""
+
+
+def test_a_file_becomes_a_config(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text(FILE)
+    config = config_from_mapping(read_toml(path))
+    assert config.datasets == (DatasetSpec(loader="jsonl", path="data/nlupp", name="nlupp"),)
+    assert (config.seeds, config.rounds, config.metrics) == ((0, 1), 10, ("micro_f1", "p@3"))
+    assert config.encoder == EncoderOptions(model="some/model")
+    assert config.training == TrainingOptions(max_epochs=7)
+    assert config.branch.latent_size == 64
+
+
+def test_a_file_that_is_missing_or_broken(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no experiment file"):
+        read_toml(tmp_path / "none.toml")
+    (tmp_path / "x.toml").write_text("rounds = \n")
+    with pytest.raises(ValueError, match="not TOML"):
+        read_toml(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"roundz": 3}, "unknown option of the experiment 'roundz'. Did you mean 'rounds'?"),
+        ({"encoder": {"modell": "x"}}, "unknown option of [encoder] 'modell'. Did you mean 'model'?"),
+        ({"metrics": ["micro_f"]}, "unknown metric 'micro_f'. Did you mean 'micro_f1'?"),
+        ({"rounds": -1}, "rounds: expected an integer >= 0, got -1"),
+        ({"query_size": 0}, "query_size: expected an integer >= 1, got 0"),
+        ({"seeds": ["a"]}, "seeds: expected integers >= 0, got 'a'"),
+        ({"strategies": []}, "strategies: expected at least one, got none"),
+        ({"datasets": []}, "datasets: expected at least one, got none"),
+        ({"datasets": ["a:x", "b:x"]}, "datasets: expected different names, got ['x', 'x']"),
+        ({"datasets": [{"path": "x"}]}, "[[datasets]]: loader is missing"),
+        ({"training": {"learning_rate": 0}}, "learning_rate: expected a number > 0, got 0"),
+    ],
+)
+def test_errors_name_the_option(change, message):
+    with pytest.raises(ValueError) as error:
+        config_from_mapping({"output": "x", "datasets": ["goemotions"], **change})
+    assert message in str(error.value)
+
+
+def test_output_is_needed():
+    with pytest.raises(ValueError, match="output: name the folder"):
+        config_from_mapping({"datasets": ["goemotions"]})
+
+
+# Table 1 and section 4.1 of the paper, as printed: pool, validation, test, initial size, labels a round, latent size
+PAPER = {
+    "rcv1": (None, 2_000, 10_000, 200, 100, 256),
+    "aapd": (45_840, 5_000, 5_000, 100, 100, 256),
+    "justdance": (7_910, 800, 1_500, 40, 20, 64),
+    "eurlex": (13_060, 800, 2_000, 500, 200, 256),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_are_the_papers_numbers(name, tmp_path):
+    config = merged_config({}, {"output": "x", "datasets": [str(tmp_path)]}, preset_name=name)
+    spec = config.datasets[0]
+    validation = spec.validation_size or spec.options["validation_size"]
+    test = spec.test_size or spec.options["test_size"]
+    found = (spec.pool_size, validation, test, config.initial_size, config.query_size, config.branch.latent_size)
+    assert found == PAPER[name]
+    assert (spec.loader, spec.path, config.rounds, len(config.seeds)) == (name, str(tmp_path), 50, 5)
+    assert config.encoder.max_length == (64 if name == "justdance" else 256)
+    assert (config.training.batch_size, config.training.patience, config.training.learning_rate) == (64, 6, 1e-4)
+    assert spec.min_label_count == (40 if name == "eurlex" else 1)
+
+
+def test_options_win_over_the_file_and_the_file_over_the_preset():
+    content = {"preset": "aapd", "output": "x", "rounds": 3, "encoder": {"model": "tiny"}}
+    options = {
+        "datasets": ["aapd:data"],
+        "rounds": 2,
+        "dataset_options": {"pool_size": 50},
+        "branch": {"latent_size": 8},
+    }
+    config = merged_config(content, options)
+    assert (config.rounds, config.query_size, config.branch.latent_size) == (2, 100, 8)
+    assert (config.encoder.model, config.encoder.max_length) == ("tiny", 256)
+    assert (config.datasets[0].pool_size, config.datasets[0].validation_size) == (50, 5_000)
+
+
+def test_a_preset_leaves_other_data_alone_and_wants_a_place():
+    config = merged_config({}, {"output": "x", "datasets": ["jsonl:y"]}, preset_name="aapd")
+    assert config.datasets[0] == DatasetSpec(loader="jsonl", path="y")
+    with pytest.raises(ValueError, match="preset 'AAPD' needs the folder of its data: --dataset aapd:FOLDER"):
+        merged_config({}, {"output": "x"}, preset_name="AAPD")
+    with pytest.raises(ValueError, match=r"unknown preset 'rcv'. Did you mean 'rcv1'"):
+        preset("rcv")
+
+
+def config(**changes):
+    return ExperimentConfig(output="x", datasets=(DatasetSpec(loader="jsonl", path="d"),), **changes)
+
+
+def hashed(options, fingerprint="f"):
+    return config_hash(run_settings(options, options.datasets[0], fingerprint))
+
+
+def test_the_hash_follows_what_decides_the_numbers_and_nothing_else():
+    base = hashed(config())
+    same = [
+        {"output": "y"},
+        {"seeds": (7,)},
+        {"rounds": 3},
+        {"strategies": ("MMC",)},
+        {"threads": 3},
+        {"full_data": False},
+    ]
+    for change in same:
+        assert hashed(dataclasses.replace(config(), **change)) == base
+    moved = DatasetSpec(loader="jsonl", path="elsewhere/d")
+    assert hashed(dataclasses.replace(config(), datasets=(moved,))) == base
+    cut = dataclasses.replace(config(), datasets=(DatasetSpec(loader="jsonl", path="d", pool_size=5),))
+    other = [config(initial_size=7), config(query_size=7), config(encoder=EncoderOptions(max_length=7)), cut]
+    other += [config(training=TrainingOptions(max_epochs=7)), config(metrics=("p@1",)), config(device="cpu")]
+    assert len({base, hashed(config(), "g"), *map(hashed, other)}) == 2 + len(other)
+
+
+def test_a_difference_names_what_changed():
+    old, new = (
+        run_settings(c, c.datasets[0], "f") for c in (config(), config(query_size=7, encoder=EncoderOptions("m")))
+    )
+    assert difference(old, new) == ["encoder.model: 'google-bert/bert-base-uncased' -> 'm'", "query_size: 100 -> 7"]
+
+
+def test_runs_and_their_files(tmp_path):
+    runs = planned_runs(config(seeds=(0, 1)), DatasetSpec(loader="jsonl", path="d"), ["A", "B(x=1)"])
+    assert runs == [Run("d", name, seed) for seed in (0, 1) for name in ("A", "B(x=1)", FULL_DATA)]
+    assert len({record_path(tmp_path, run) for run in runs}) == 6
+    own = DatasetSpec(loader="jsonl", path="d", seeds=(5,))
+    assert planned_runs(config(full_data=False), own, ["A"]) == [Run("d", "A", 5)]
+
+
+@pytest.mark.parametrize(("pool", "rounds"), [(110, 1), (119, 1), (120, 2), (1000, 3)])
+def test_rounds_that_a_pool_can_pay_for(pool, rounds):
+    assert rounds_that_fit(config(initial_size=100, query_size=10, rounds=3), pool) == rounds
+
+
+def test_a_pool_too_small_for_one_round():
+    with pytest.raises(ValueError, match=r"pool of 109 documents is smaller than initial_size 100 \+ query_size 10"):
+        rounds_that_fit(config(initial_size=100, query_size=10, rounds=3), 109)

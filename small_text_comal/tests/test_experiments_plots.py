@@ -1,0 +1,227 @@
+"""Figures: files are written, lines can be told apart, no text lies on another."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+pytest.importorskip("matplotlib")
+
+from matplotlib import pyplot as plt
+
+from small_text_comal.experiments import style as style_module
+from small_text_comal.experiments.corpus import TextSet
+from small_text_comal.experiments.latent import FIRST, LABELED, LAST, frequent_labels, latent_points, project_to_plane
+from small_text_comal.experiments.latent_plot import plot_latent
+from small_text_comal.experiments.plan import FULL_DATA, Run
+from small_text_comal.experiments.plots import (
+    plot_all,
+    plot_labels_needed,
+    plot_learning_curves,
+    plot_pairwise_wins,
+    plot_times,
+)
+from small_text_comal.experiments.report import write_report
+from small_text_comal.experiments.results import read_results
+from small_text_comal.experiments.style import figure_style, line_styles, metric_title
+from small_text_comal.tests.test_experiments_results import write_run
+
+STRATEGIES = [
+    "CoMAL",
+    "CoMAL(criterion='paper')",
+    "CategoryVectorInconsistencyAndRanking",
+    "GPB2M",
+    "GreedyCoreset",
+    "RandomSampling",
+]
+
+
+@pytest.fixture
+def results(tmp_path):
+    rng = np.random.default_rng(0)
+    for dataset in ("nlupp", "argvalues"):
+        for seed in range(3):
+            for i, strategy in enumerate(STRATEGIES):
+                scores = np.clip(np.linspace(0.1, 0.75 - 0.03 * i, 6) + rng.normal(0, 0.02, 6), 0, 1)
+                write_run(tmp_path, Run(dataset, strategy, seed), scores)
+            write_run(tmp_path, Run(dataset, FULL_DATA, seed), [0.75])
+    return read_results([tmp_path])
+
+
+@pytest.fixture(autouse=True)
+def style(monkeypatch):
+    monkeypatch.setattr(style_module, "RESOLUTION", 40)
+    with figure_style():
+        yield
+    plt.close("all")
+
+
+def drawn_texts(figure):
+    """Texts that are drawn without rotation or upright; ticks beyond the axis are made but not drawn."""
+    found = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for panel in figure.axes:
+        found += panel.texts
+        legend = panel.get_legend()
+        found += legend.get_texts() if legend else []
+        if panel.axison:
+            found.append(panel.title)
+            for axis in (panel.xaxis, panel.yaxis):
+                low, high = sorted(axis.get_view_interval())
+                ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+                found += [axis.label, *(tick.label1 for tick in ticks)]
+    return [text for text in found if text.get_visible() and text.get_text().strip() and text.get_rotation() % 90 == 0]
+
+
+def boxes(figure):
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    return [(text.get_text(), text.get_window_extent(renderer).padded(-1)) for text in drawn_texts(figure)]
+
+
+def overlapping_texts(figure):
+    return [(one, other) for (one, a), (other, b) in itertools.combinations(boxes(figure), 2) if a.overlaps(b)]
+
+
+def outside(figure):
+    low, high = figure.bbox.min, figure.bbox.max
+    return [text for text, box in boxes(figure) if (box.min < low).any() or (box.max > high).any()]
+
+
+FIGURES = {
+    "curves": lambda results: plot_learning_curves(results, "nlupp", ["micro_f1", "p@1"]),
+    "curves with a free panel": lambda results: plot_learning_curves(results, "nlupp", ["micro_f1", "p@1"] * 2),
+    "labels": lambda results: plot_labels_needed(results, "micro_f1"),
+    "wins": lambda results: plot_pairwise_wins(results, "micro_f1"),
+    "times": plot_times,
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_lies_on_another_or_sticks_out(results, name):
+    figure = FIGURES[name](results)
+    assert overlapping_texts(figure) == []
+    assert outside(figure) == []
+
+
+def test_the_overlap_check_sees_an_overlap():
+    figure, panel = plt.subplots()
+    panel.text(0.5, 0.5, "one")
+    panel.text(0.5, 0.5, "other")
+    assert overlapping_texts(figure) == [("one", "other")]
+
+
+@pytest.mark.parametrize("name", ["curves", "times"])
+def test_axes_are_named_with_units(results, name):
+    for panel in FIGURES[name](results).axes:
+        assert panel.get_xlabel() == "labeled documents"
+        assert "(0 to 1)" in panel.get_ylabel() or "(seconds)" in panel.get_ylabel()
+
+
+def test_curves_show_mean_and_deviation(results):
+    panel = plot_learning_curves(results, "nlupp", ["micro_f1"]).axes[0]
+    runs = np.stack([curve.metrics["micro_f1"] for curve in results.of("nlupp", "GPB2M")])
+    line = next(line for line in panel.get_lines() if line.get_label() == "GPB2M")
+    assert line.get_ydata() == pytest.approx(runs.mean(axis=0))
+    bands = [band.get_paths()[0].vertices[:, 1] for band in panel.collections]
+    assert len(bands) == len(STRATEGIES)
+    highest = (runs.mean(axis=0) + runs.std(axis=0, ddof=1)).max()
+    assert any(band.max() == pytest.approx(highest) for band in bands)
+
+
+def luminance(color):
+    return np.array(plt.matplotlib.colors.to_rgb(color)) @ [0.2126, 0.7152, 0.0722]
+
+
+def test_lines_differ_without_colour_and_show_on_white():
+    styles = line_styles([f"s{i}" for i in range(30)])
+    assert len({(str(s["color"]), str(s["linestyle"]), s["marker"]) for s in styles.values()}) == 30
+    assert len({(str(s["linestyle"]), s["marker"]) for s in styles.values()}) == 30
+    assert max(luminance(s["color"]) for s in styles.values()) < 0.75
+
+
+def test_all_files_are_written_as_png_and_svg(results, tmp_path):
+    files = plot_all(results, tmp_path / "out", metrics=["micro_f1"], main_metric="micro_f1")
+    names = ["learning-curves-argvalues", "learning-curves-nlupp", "labels-needed", "pairwise-wins", "time-per-round"]
+    assert [file.name for file in files] == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    assert files[0].read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in files[1].read_text(encoding="utf-8")
+
+
+def test_one_seed_one_strategy_and_no_full_data_are_enough(tmp_path):
+    write_run(tmp_path, Run("d", "CoMAL", 0), [0.1])
+    files = plot_all(read_results([tmp_path]), tmp_path / "out", metrics=["micro_f1"], main_metric="micro_f1")
+    assert {file.stem for file in files} == {"learning-curves-d", "time-per-round"}
+
+
+def test_metric_titles():
+    assert [metric_title(name) for name in ("ndcg@10", "p@5", "macro_f1")] == ["nDCG@10", "P@5", "macro-F1"]
+
+
+def test_report_is_one_page_with_every_number(results, tmp_path):
+    files = write_report([tmp_path], tmp_path / "r", main_metric="micro_f1")
+    page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 5
+    assert "http" not in page.replace("http://www.w3.org", "")
+    markdown = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+    last = [curve.metrics["micro_f1"][-1] for curve in results.of("nlupp", "GPB2M")]
+    cell = f"{np.mean(last):.3f} ± {np.std(last, ddof=1):.3f}"
+    assert cell in markdown
+    assert cell in page
+    assert files[0].name == "report.md"
+    for line in markdown.split("## nlupp: test scores at the end")[1].strip().split("\n\n")[0].splitlines():
+        assert line.count("|") == 6
+
+
+class FakeBranchLearner:
+    """Positive pairs lie around a centre of their label, negative pairs around one point."""
+
+    def __init__(self, y, labeled, size=8):
+        rng = np.random.default_rng(1)
+        centers = rng.normal(size=(y.shape[1], size)) * 3
+        self.latent = np.where(y[:, :, None] > 0, centers, 0) + rng.normal(size=(*y.shape, size)) * 0.2
+        self.free = np.setdiff1d(np.arange(len(y)), labeled)
+
+    def query(self, n):
+        return self.free[::-1][:n]
+
+    def label_embeddings(self, positions):
+        return self.latent[positions]
+
+
+@pytest.fixture
+def latent():
+    rng = np.random.default_rng(0)
+    y = (rng.random((400, 8)) < np.linspace(0.1, 0.4, 8)).astype(int)
+    labeled = np.arange(0, 120, 2)
+    pool = TextSet(["x"] * 400, csr_matrix(y), np.arange(400))
+    chosen = frequent_labels(pool.y)
+    learner = FakeBranchLearner(y, labeled)
+    return y, labeled, chosen, learner, latent_points(learner, pool, labeled, chosen, rng=rng)
+
+
+def test_latent_points_agree_with_a_plain_loop(latent):
+    y, labeled, chosen, learner, points = latent
+    assert len(chosen) == 6
+    assert sorted(y.sum(axis=0)[chosen], reverse=True) == y.sum(axis=0)[chosen].tolist()
+    unit = learner.latent / np.linalg.norm(learner.latent, axis=2, keepdims=True)
+    for source, documents in ((LABELED, labeled), (FIRST, learner.free[::-1][:100]), (LAST, learner.free[:100])):
+        expected = {tuple(unit[i, j].round(9)) for i in documents for j in chosen if y[i, j]}
+        found = points.vectors[points.positive & (points.source == source)]
+        assert {tuple(vector.round(9)) for vector in found} == expected
+    for k, j in enumerate(chosen):
+        mean = np.mean([unit[i, j] for i in labeled if y[i, j]], axis=0)
+        assert points.prototypes[k] == pytest.approx(mean)
+    negative = ~points.positive
+    assert (points.source[negative] == LABELED).all()
+    assert negative.sum() == (points.positive & (points.source == LABELED)).sum()
+
+
+def test_latent_figure(latent):
+    maps = dict.fromkeys((0, 5), project_to_plane(latent[-1], seed=0))
+    figure = plot_latent(maps, [f"a label with a name {j}" for j in range(6)], title="d / CoMAL / seed 0")
+    assert overlapping_texts(figure) == []
+    assert [panel.get_title() for panel in figure.axes[:2]] == ["latent space, round 0", "data acquisition, round 0"]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[0] == "negative"
+    assert {"prototype", "first 100 of the ranking", "last 100 of the ranking"} < set(names)

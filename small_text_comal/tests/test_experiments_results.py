@@ -1,0 +1,104 @@
+"""Numbers that figures and tables show, against slow computations of the same."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from small_text_comal.experiments.plan import FULL_DATA, Run, record_path
+from small_text_comal.experiments.results import area_under_curve, labels_to_reach, mean_curve, read_results
+from small_text_comal.experiments.significance import holm, paired_test, pairwise_duels
+
+
+def write_run(folder, run, scores, *, first=100, step=50, tail=""):
+    path = record_path(folder, run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records = [
+        {
+            "dataset": run.dataset,
+            "strategy": run.strategy,
+            "seed": run.seed,
+            "round": number,
+            "labels": first + step * number,
+            "metrics": {"micro_f1": float(score), "p@1": float(score) / 2},
+            "seconds": {"fit": 2.0 + number, "test": 0.1, "query": 0.01},
+            "queried": [],
+        }
+        for number, score in enumerate(scores)
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records) + tail)
+
+
+def test_results_are_read_from_several_folders_and_torn_lines_noted(tmp_path):
+    write_run(tmp_path / "a", Run("d", "CoMAL", 0), [0.1, 0.4, 0.7])
+    write_run(tmp_path / "b", Run("d", "CoMAL", 1), [0.2, 0.6], tail='{"rou')
+    write_run(tmp_path / "b", Run("d", "Adaptive", 1), [0.2])
+    write_run(tmp_path / "a", Run("d", FULL_DATA, 0), [0.8])
+    write_run(tmp_path / "a", Run("d", FULL_DATA, 1), [0.9])
+    results = read_results([tmp_path / "a", tmp_path / "b"])
+    assert results.strategies() == ["CoMAL", "Adaptive"]
+    assert results.datasets() == ["d"]
+    assert results.metrics() == ["micro_f1", "p@1"]
+    assert results.full_score("d", "micro_f1") == pytest.approx(0.85)
+    assert results.full_score("other", "micro_f1") is None
+    assert "half-written" in results.notes[0]
+    curves = results.of("d", "CoMAL")
+    labels, mean, deviation, n = mean_curve(curves, [curve.metrics["micro_f1"] for curve in curves])
+    assert labels.tolist() == [100, 150]
+    assert mean == pytest.approx([0.15, 0.5])
+    assert deviation == pytest.approx([0.05 * 2**0.5, 0.1 * 2**0.5])
+    assert n == 2
+
+
+def test_no_records_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run small-text-comal compare first"):
+        read_results([tmp_path])
+
+
+def test_labels_to_reach_and_area():
+    labels, scores = np.array([10, 20, 40]), np.array([0.5, 0.4, 0.9])
+    assert labels_to_reach(labels, scores, 0.5) == 10
+    assert labels_to_reach(labels, scores, 0.51) == 40
+    assert np.isnan(labels_to_reach(labels, scores, 0.91))
+    steps = [(b - a) * (s + t) / 2 for a, b, s, t in ((10, 20, 0.5, 0.4), (20, 40, 0.4, 0.9))]
+    assert area_under_curve(labels, scores) == pytest.approx(sum(steps) / 30)
+    assert area_under_curve(labels[:1], scores[:1]) == 0.5
+
+
+def exact_signed_rank_p(differences):
+    """All sign patterns, counted one by one (no ties among the sizes)."""
+    ranks = np.argsort(np.argsort(np.abs(differences))) + 1
+    statistic = ranks[differences > 0].sum()
+    center = ranks.sum() / 2
+    patterns = list(itertools.product((0, 1), repeat=len(ranks)))
+    extreme = sum(abs(np.dot(signs, ranks) - center) >= abs(statistic - center) for signs in patterns)
+    return extreme / len(patterns)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_paired_test_agrees_with_counting_all_sign_patterns(seed):
+    differences = np.random.default_rng(seed).normal(0.3, 1, size=8)
+    assert paired_test(differences) == pytest.approx(exact_signed_rank_p(differences))
+    assert paired_test(-differences) == pytest.approx(paired_test(differences))
+
+
+def test_paired_test_without_a_difference():
+    assert np.isnan(paired_test(np.zeros(4)))
+    assert np.isnan(paired_test(np.empty(0)))
+
+
+def test_holm_by_hand():
+    assert holm([0.04, 0.01, float("nan"), 0.03]) == pytest.approx([0.06, 0.03, float("nan"), 0.06], nan_ok=True)
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_duels_count_pairs_of_dataset_and_seed(tmp_path):
+    for dataset, seed, better in (("d", 0, 0.1), ("d", 1, -0.1), ("e", 0, 0.2)):
+        write_run(tmp_path, Run(dataset, "CoMAL", seed), [0.5 + better, 0.6 + better, 0.0])
+        write_run(tmp_path, Run(dataset, "Random", seed), [0.5, 0.6])
+    write_run(tmp_path, Run("e", "Random", 7), [0.0])
+    (duel,) = pairwise_duels(read_results([tmp_path]), "micro_f1")
+    assert (duel.first, duel.second, duel.pairs, duel.wins, duel.losses) == ("CoMAL", "Random", 3, 2, 1)
+    assert duel.difference == pytest.approx(0.2 / 3)
+    assert 0 < duel.p_value <= 1
