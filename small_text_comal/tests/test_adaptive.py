@@ -95,3 +95,11 @@ def test_a_small_batch_starts_at_a_seeded_beta():
     queried = [pool.query(Adaptive(seed=seed), 1)[0] for seed in range(20)]
     assert set(queried) == {0, 1}
     assert queried == [pool.query(Adaptive(seed=seed), 1)[0] for seed in range(20)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_batch_of_eleven_starts_at_beta_zero(seed):
+    # Document 0 has the largest inconsistency and the largest margin: only beta 0 prefers it to the close calls.
+    probabilities = np.vstack([np.ones((1, 3)), np.tile([[0.5, 0.5 - 1e-9, 0.0]], (11, 1)), np.zeros((4, 3))])
+    pool = Pool(ProbabilityClassifier(probabilities), np.zeros((4, 3)), unlabeled=12)
+    assert pool.query(Adaptive(seed=seed), 11)[0] == 0

@@ -90,6 +90,12 @@ def test_each_center_takes_the_nearest_that_is_left(n):
     assert len(set(picked.tolist())) == n
 
 
+def test_the_nearest_of_equals_is_drawn():
+    gain = np.stack([np.arange(1.0, 7.0), np.zeros(6)], axis=1)
+    picked = {int(diverse_top_half(gain, 1, rng=np.random.default_rng(seed))[0]) for seed in range(20)}
+    assert picked == {3, 4, 5}
+
+
 def test_query_keeps_the_documents_that_tell_something():
     pool = random_pool(seed=0, N=12)
     pool.clf.noise = 0.0

@@ -10,7 +10,6 @@ import torch
 from pool_fakes import ArrayClassifier, Pool, random_pool
 
 from small_text_comal.query_strategies import learning_loss
-from small_text_comal.query_strategies.head_training import HeadOptions
 from small_text_comal.query_strategies.learning_loss import LearningLoss, document_loss, pair_ranking_loss
 
 
@@ -60,15 +59,14 @@ def test_pair_loss_equals_loops(seed, B, decimals):
 
 
 def test_query_finds_where_the_classifier_is_wrong():
-    # The classifier is right where feature 0 is negative and sure of the wrong label where it is positive.
+    # The classifier is right where feature 0 is near 0, and sure of the wrong label far from it on either side.
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(80, 3))
-    labels = rng.random((80, 2)) < 0.5
+    features = rng.normal(size=(160, 3))
+    labels = rng.random((160, 2)) < 0.5
     right = np.where(labels, 0.95, 0.05)
-    clf = ArrayClassifier(np.where(features[:, :1] > 0, 1 - right, right), features)
-    strategy = LearningLoss(seed=0, head=HeadOptions(hidden_size=16))
-    queried = Pool(clf, labels[30:], unlabeled=30).query(strategy, 8)
-    assert (features[queried, 0] > 0).all()
+    clf = ArrayClassifier(np.where(np.abs(features[:, :1]) > 1, 1 - right, right), features)
+    queried = Pool(clf, labels[60:], unlabeled=60).query(LearningLoss(seed=0), 8)
+    assert (np.abs(features[queried, 0]) > 1).all()
 
 
 def test_one_labeled_document_gives_a_random_query_and_a_note(caplog):
