@@ -119,8 +119,9 @@ def first_token_last(features: nn.Module, stack: LayerStack) -> nn.Module:
 def split_at(features: nn.Module, stack: LayerStack, depth: int) -> FrozenSplit:
     """Cut a feature view after its first `depth` layers, 0 to stack.depth."""
     layers = list(features.get_submodule(stack.layers))  # type: ignore[call-overload]
-    stop = _Stop(layers[min(depth, len(layers) - 1)])
-    prefix = with_modules(features, {stack.layers: nn.ModuleList([*layers[:depth], stop])})
+    # one more layer than the model has would be one too many for encoders that number them (transformers 4.57)
+    lower = [*layers[:depth], _Stop(layers[depth])] if depth < len(layers) else [*layers[:-1], _stop_after(layers[-1])]
+    prefix = with_modules(features, {stack.layers: nn.ModuleList(lower)})
     below: dict[str, nn.Module] = {path: _PassThrough() for path in _below_the_layers(features, stack)}
     suffix = with_modules(features, {**below, stack.layers: nn.ModuleList(layers[depth:])})
     return FrozenSplit(Prefix(prefix), suffix)
@@ -166,6 +167,19 @@ class _Stop(nn.Module):
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         raise _ReachedError(hidden_states)
+
+
+def _stop_after(layer: nn.Module) -> nn.Module:
+    """A view of a layer that ends the forward pass with its output."""
+    view = with_modules(layer, {})
+    run = view.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Tensor:
+        output = run(*args, **kwargs)
+        raise _ReachedError(output[0] if isinstance(output, tuple) else output)
+
+    view.__dict__["forward"] = forward
+    return view
 
 
 class _PassThrough(nn.Module):
