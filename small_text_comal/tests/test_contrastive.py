@@ -103,9 +103,6 @@ def value_and_gradient(loss, latent, labels, **options):
     return value.detach(), latent.grad
 
 
-# --- value and gradient ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("case", range(len(GOLDEN)))
 @pytest.mark.parametrize("block_size", [None, 4])
 def test_golden_value_and_gradient(case, block_size):
@@ -167,9 +164,6 @@ def test_no_anchor_with_a_positive_gives_loss_zero_and_gradient_zero(labels, neg
         assert gradient.tolist() == torch.zeros_like(z).tolist()
 
 
-# --- blocks ----------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("negatives", NEGATIVES)
 @pytest.mark.parametrize("block_size", BLOCK_SIZES)
 def test_label_loss_in_blocks_is_the_whole_loss(block_size, negatives):
@@ -187,6 +181,17 @@ def test_document_loss_in_blocks_is_the_whole_loss(block_size):
     blocked = value_and_gradient(document_supcon_loss, latent, labels, block_size=block_size)
     assert whole[0] > 0
     torch.testing.assert_close(blocked, whole, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("keep_bytes", [0, 2**27])
+def test_many_pairs_fall_into_blocks_kept_or_not_for_backward_without_changing_the_loss(monkeypatch, keep_bytes):
+    monkeypatch.setattr("small_text_comal.contrastive._KEEP_BYTES", keep_bytes)
+    latent, labels = random_latent(250, 4, 3).requires_grad_(), random_labels(250, 4)
+    loss = multi_label_supcon_loss(latent, labels)
+    gradients = [torch.autograd.grad(loss, latent, retain_graph=True)[0] for _ in range(2)]  # the second like the first
+    expected = value_and_gradient(multi_label_supcon_loss, latent.detach(), labels, block_size=37)
+    for gradient in gradients:
+        torch.testing.assert_close((loss.detach(), gradient), expected, rtol=1e-10, atol=1e-12)
 
 
 class LargestTensor(TorchDispatchMode):
@@ -231,9 +236,6 @@ def test_gradcheck(negatives, block_size):
 
     assert torch.autograd.gradcheck(label_loss, (latent,))
     assert torch.autograd.gradcheck(document_loss, (latent[:, 0].detach().requires_grad_(),))
-
-
-# --- invariances and robustness --------------------------------------------------------------------------------------
 
 
 @given(
@@ -316,9 +318,6 @@ def test_a_zero_latent_vector_is_no_error():
     latent[0, 0] = 0
     assert torch.isfinite(multi_label_supcon_loss(latent, labels))
     assert torch.isfinite(document_supcon_loss(latent[:, 0], labels))
-
-
-# --- bad input -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (3, 3), (4,), (4, 3, 1)])
