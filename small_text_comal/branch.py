@@ -103,7 +103,9 @@ class ContrastiveBranch(nn.Module):
     def _project(self, features: Tensor) -> Tensor:
         """(B, D) -> (B, C, Z), or (B, 1, Z) without decoupling."""
         _check_features(features, self.feature_size)
-        sub_features = self.activation(self.decouple(features)).view(len(features), self.maps, -1)
+        sub_features = self.activation(self.decouple(features)).view(
+            len(features), self.maps, self.arguments.sub_feature_size
+        )
         return self.encode(sub_features)
 
     def forward(self, features: Tensor) -> BranchOutput:
@@ -213,8 +215,9 @@ def branch_loss(
     if arguments.contrastive:
         contrastive = _contrastive_loss(output.latent, labels, arguments)
     if output.reconstruction is not None and output.logits is not None:
-        reconstruction = functional.mse_loss(output.reconstruction.float(), features.float())
-        classification = functional.binary_cross_entropy_with_logits(output.logits.float(), labels.float())
+        precise = torch.promote_types(features.dtype, torch.float32)
+        reconstruction = functional.mse_loss(output.reconstruction.to(precise), features.to(precise))
+        classification = functional.binary_cross_entropy_with_logits(output.logits.to(precise), labels.to(precise))
     total = contrastive + arguments.alpha * reconstruction + arguments.beta * classification
     return BranchLoss(total, contrastive, reconstruction, classification)
 

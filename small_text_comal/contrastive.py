@@ -74,10 +74,10 @@ def _pair_weights(z: Tensor, rows: slice, temperature: float) -> Tensor:
 
 def _log_denominators(z: Tensor, temperature: float, block_size: int | None) -> Tensor:
     n, bytes_each = len(z), z.element_size()
-    keep = block_size is None and n * n // 2 * bytes_each <= _KEEP_BYTES
-    if block_size is None:
-        wanted = _BLOCK_BYTES["cpu" if z.device.type == "cpu" else "cuda"]
-        block_size = max(64, wanted // (bytes_each * max(n, 1)))
+    if block_size is not None:
+        return _LogDenominator.apply(z, temperature, block_size, False)
+    block_size = max(64, _BLOCK_BYTES["cpu" if z.device.type == "cpu" else "cuda"] // (bytes_each * max(n, 1)))
+    keep = n * (n + min(n, block_size)) // 2 * bytes_each <= _KEEP_BYTES
     return _LogDenominator.apply(z, temperature, block_size, keep)
 
 

@@ -20,7 +20,8 @@ def label_covering_initialization(
     """Return a random initial pool in which every label has a positive (paper section 4.1).
 
     Labels are covered from the rarest on, each by documents drawn at random among its positives; the rest of the pool
-    is drawn at random from all other documents.
+    is drawn at random from all other documents. Where that draw is larger than the pool, the documents that serve the
+    most labels are taken instead.
 
     Parameters
     ----------
@@ -54,9 +55,11 @@ def label_covering_initialization(
     rng = np.random.default_rng(seed)
     covering = _covering_documents(labels.tocsc(), min_per_label, rng)
     if len(covering) > n_samples:
+        covering = _small_cover(labels, min_per_label, rng)
+    if len(covering) > n_samples:
         raise ValueError(
             f"n_samples={n_samples} cannot hold {min_per_label} positive(s) of each label: "
-            f"this draw needs {len(covering)} documents; raise n_samples or lower min_per_label"
+            f"needed are {len(covering)} documents; raise n_samples or lower min_per_label"
         )
     rest = np.setdiff1d(np.arange(n_documents), covering)
     drawn = rng.choice(rest, size=n_samples - len(covering), replace=False)
@@ -73,3 +76,17 @@ def _covering_documents(columns: Any, min_per_label: int, rng: np.random.Generat
         if missing > 0:
             chosen[rng.choice(positives[~chosen[positives]], size=missing, replace=False)] = True
     return np.flatnonzero(chosen)
+
+
+def _small_cover(labels: csr_matrix, min_per_label: int, rng: np.random.Generator) -> np.ndarray:
+    """Greedily the document that serves most labels still wanting positives, ties at random."""
+    wanting = np.minimum(min_per_label, labels.sum(axis=0).A1)
+    chosen: list[int] = []
+    left = np.ones(labels.shape[0], dtype=bool)
+    while wanting.any():
+        served = np.where(left, labels @ (wanting > 0).astype(int), 0)
+        best = int(rng.choice(np.flatnonzero(served == served.max())))
+        chosen.append(best)
+        left[best] = False
+        wanting = np.maximum(wanting - labels[best].toarray()[0], 0)
+    return np.array(chosen, dtype=np.intp)

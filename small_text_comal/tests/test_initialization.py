@@ -140,3 +140,8 @@ def test_a_size_outside_the_pool_is_an_error_that_names_both(n_samples):
 def test_a_negative_minimum_is_an_error():
     with pytest.raises(ValueError, match=r"min_per_label.*-1"):
         label_covering_initialization(np.ones((10, 2)), 5, min_per_label=-1)
+
+
+def test_a_request_that_can_be_met_is_met_for_every_seed():
+    y = np.array([[1, 1], [1, 0], [0, 1], [1, 0], [0, 1]])
+    assert all(label_covering_initialization(y, 1, seed=seed).tolist() == [0] for seed in range(20))
