@@ -112,7 +112,7 @@ class FeatureCache:
         if key in self._pending:
             return self._pending[key]
         place = self._places[key]
-        return place.segment[place.start : place.stop]
+        return place.segment[place.start : place.stop].to(self.dtype)  # float16 before the cache had to widen
 
     def put(self, keys: Sequence[bytes], states: Sequence[Tensor]) -> None:
         """Store the states (length, H) of documents; ones that float16 cannot hold switch the cache to bfloat16."""
@@ -132,8 +132,10 @@ class FeatureCache:
             "(FeatureCacheArguments(dtype='float32') stores them exactly)",
             stacklevel=4,
         )
-        fingerprint, self.arguments = self.fingerprint, _replaced(self.arguments, "bfloat16")
-        self._reset(fingerprint)
+        self.arguments, self.dtype, self._folder = _replaced(self.arguments, "bfloat16"), torch.bfloat16, None
+        self._pending = {key: states.to(self.dtype) for key, states in self._pending.items()}
+        if self.arguments.folder is not None:
+            self._open_new_files()
 
     def close_segment(self) -> None:
         """Pack what was put since the last segment; with a folder, or beyond the memory limit, into a file."""
