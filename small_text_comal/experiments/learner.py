@@ -17,7 +17,7 @@ from small_text_comal.experiments.corpus import Corpus, TextSet
 from small_text_comal.experiments.dataset_spec import DatasetSpec
 from small_text_comal.experiments.protocol import RoundSeeds, Split
 from small_text_comal.experiments.resources import describe_device
-from small_text_comal.experiments.strategies import StrategySpec, new_strategy
+from small_text_comal.experiments.strategies import StrategySpec, new_strategy, quiet_query_keywords
 
 __all__ = ["SmallTextLearner"]
 
@@ -109,7 +109,8 @@ class SmallTextLearner:
         assert self._seeds is not None
         # what a strategy draws is not to depend on how much training drew
         _seed_global_generators(self._seeds.strategy, self._seeds.strategy)
-        return self._learner.query(num_samples=n)
+        keywords = quiet_query_keywords(self._learner.query_strategy)
+        return self._learner.query(num_samples=n, query_strategy_kwargs=keywords)
 
     def label_embeddings(self, positions: np.ndarray) -> np.ndarray:
         """Return the latent vectors (len(positions), C, Z) of pool documents; only with a contrastive branch."""

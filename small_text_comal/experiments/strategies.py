@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import small_text
@@ -14,7 +15,14 @@ from small_text_comal.experiments.names import known_name
 from small_text_comal.query_strategies.dense import WithDenseProbabilities
 from small_text_comal.query_strategies.registry import make_strategy, strategy_names
 
-__all__ = ["StrategySpec", "new_strategy", "parse_strategy", "reason_to_skip", "runnable_names"]
+__all__ = [
+    "StrategySpec",
+    "new_strategy",
+    "parse_strategy",
+    "quiet_query_keywords",
+    "reason_to_skip",
+    "runnable_names",
+]
 
 # small-text's own that run on multi-label data, on the releases that have them
 BUILT_IN = (
@@ -136,10 +144,28 @@ def new_strategy(spec: StrategySpec, seed: int) -> Any:
     """
     try:
         if spec.name in BUILT_IN:
-            with warnings.catch_warnings():
-                # GreedyCoreset of 1.x tells of a default that changed years ago
-                warnings.filterwarnings("ignore", message="Default distance metric has changed")
-                return WithDenseProbabilities(getattr(small_text, spec.name)(**spec.options))
+            return WithDenseProbabilities(_built_in(getattr(small_text, spec.name), spec.options))
         return make_strategy(spec.name, seed=seed, **spec.options)
     except TypeError as error:
         raise ValueError(f"strategy {spec}: {error}") from None
+
+
+def _built_in(strategy: type, options: dict[str, Any]) -> Any:
+    """Make one of small-text's strategies without its progress bar: runs have their own."""
+    quiet = {"pbar": None} if "pbar" in signature(strategy).parameters else {}
+    with warnings.catch_warnings():
+        # GreedyCoreset of 1.x tells of a default that changed years ago
+        warnings.filterwarnings("ignore", message="Default distance metric has changed")
+        return strategy(**{**quiet, **options})
+
+
+def quiet_query_keywords(strategy: Any) -> dict[str, Any]:
+    """Return the keywords that keep a strategy's `query` from drawing a progress bar.
+
+    Examples
+    --------
+    >>> quiet_query_keywords(new_strategy(StrategySpec("GreedyCoreset"), 0))
+    {'pbar': None}
+    """
+    query = strategy.query_strategy.query if isinstance(strategy, WithDenseProbabilities) else strategy.query
+    return {"pbar": None} if "pbar" in signature(query).parameters else {}
