@@ -175,16 +175,18 @@ class FeatureCache:
             path = self.folder() / f"{uuid.uuid4().hex}.safetensors"
             _write_segment(path, keys, packed, lengths, self.fingerprint)
         except OSError as error:
-            warnings.warn(
-                f"the feature cache cannot write to its folder ({error}): states stay in memory", stacklevel=4
-            )
+            _note_no_folder("write to", error)
             return None
         self._known_files.add(path.name)
         segment = _read_segment(path, self.fingerprint, packed.dtype)
         return None if segment is None else segment[1]
 
     def _open_new_files(self) -> None:
-        for path in sorted(self.folder().glob("*.safetensors")):
+        try:
+            paths = sorted(self.folder().glob("*.safetensors"))
+        except OSError as error:
+            return _note_no_folder("read", error)
+        for path in paths:
             if path.name in self._known_files:
                 continue
             self._known_files.add(path.name)
@@ -197,6 +199,10 @@ class FeatureCache:
                 )
             else:
                 self._index(*segment)
+
+
+def _note_no_folder(what: str, error: OSError) -> None:
+    warnings.warn(f"the feature cache cannot {what} its folder ({error}): states stay in memory", stacklevel=5)
 
 
 def _replaced(arguments: FeatureCacheArguments, dtype: str) -> FeatureCacheArguments:
