@@ -70,11 +70,16 @@ def test_labels_are_not_averaged():
 
 
 def test_repeated_documents_are_drawn_at_random_once_nothing_else_is_left():
-    probabilities, features = np.full((6, 2), 0.3), np.full((6, 7), 0.1)
     last = set()
     for seed in range(40):
-        picked = gradient_k_means_plus_plus(probabilities, features, 6, rng=np.random.default_rng(seed))
+        # Three copies of two rows of many digits: by rounding alone the distance of two copies is not always zero.
+        probabilities, features = (np.tile(rows[:2], (3, 1)) for rows in random_input(seed, C=9, D=33))
+        rng = RecordingGenerator(seed)
+        picked = gradient_k_means_plus_plus(probabilities, features, 6, rng=rng)
         assert sorted(picked.tolist()) == list(range(6))
+        assert picked[0] % 2 != picked[1] % 2
+        for taken, weights in enumerate(rng.weights[1:], start=2):
+            assert sorted(set(weights)) == [0.0, 1 / (6 - taken)]
         last.add(int(picked[-1]))
     assert last == set(range(6))
 
