@@ -147,15 +147,18 @@ class ClassifierTrainer:
         self.encoder.set_training(True)
         batches = shuffled_batches(train.documents.lengths, self.plan.batch_size)
         checkpoints = _checkpoints(len(batches), self.plan.validations_per_epoch)
-        totals = np.zeros(2)
+        totals, seen, stopped = np.zeros(2), 0, False
         for number, rows in enumerate(batches, start=1):
             totals += np.array(self._step(train, rows, f"epoch {epoch}, batch {number}")) * len(rows)
+            seen += len(rows)
             if number in checkpoints and valid is not None and self._validate(valid, epoch, {})[1]:
+                stopped = True
                 break
         if self.branch is not None:
             self.branch.flush(f"epoch {epoch}, last batch")
-        train_loss, train_accuracy = totals / len(train.documents)
-        return self._validate(valid, epoch, {"train_loss": train_loss, "train_acc": train_accuracy})
+        train_loss, train_accuracy = (totals / seen).tolist()
+        measured, stop = self._validate(valid, epoch, {"train_loss": train_loss, "train_acc": train_accuracy})
+        return measured, stop or stopped
 
     def _step(self, train: LabeledDocuments, rows: Tensor, where: str) -> tuple[float, float]:
         """One batch: the mean loss, and the share of right labels."""
