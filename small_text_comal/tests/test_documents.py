@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny_encoders import token_rows
 
 from small_text_comal import documents as documents_module
-from small_text_comal.documents import Documents, length_sorted_batches
+from small_text_comal.documents import Documents, length_sorted_batches, shuffled_batches
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=30)
 
@@ -132,3 +132,34 @@ def test_equal_lengths_keep_their_order(seed):
     for length in (1, 2):
         rows = order[lengths[order] == length]
         assert rows.tolist() == sorted(rows.tolist())
+
+
+@given(LENGTHS, st.integers(1, 6), st.integers(0, 99))
+def test_shuffled_batches_hold_each_document_once_in_runs_of_similar_length(lengths, batch_size, seed):
+    batches = shuffled_batches(np.array(lengths), batch_size, torch.Generator().manual_seed(seed))
+    rows = [batch.tolist() for batch in batches]
+    assert sorted(row for batch in rows for row in batch) == list(range(len(lengths)))
+    assert sorted((len(batch) for batch in rows), reverse=True)[:-1] == [batch_size] * (len(rows) - 1)
+    if len(lengths) <= 16 * batch_size:  # one run: the batches cut the documents, sorted by length, into pieces
+        by_length = sorted(([lengths[row] for row in batch] for batch in rows), key=lambda batch: (batch[0], batch[-1]))
+        assert [length for batch in by_length for length in sorted(batch)] == sorted(lengths)
+
+
+def test_shuffled_batches_differ_from_epoch_to_epoch_and_repeat_with_the_generator():
+    def epochs(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return [[batch.tolist() for batch in shuffled_batches(np.ones(20), 4, generator)] for _ in range(2)]
+
+    assert epochs(0) == epochs(0)
+    assert epochs(0) != epochs(1)
+    first, second = epochs(0)
+    assert first != second
+    assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
+
+
+def test_short_documents_do_not_always_come_first():
+    lengths = np.arange(40)
+    generator = torch.Generator().manual_seed(0)
+    firsts = [float(lengths[shuffled_batches(lengths, 4, generator)[0]].mean()) for _ in range(20)]
+    assert min(firsts) < 10
+    assert max(firsts) > 30
