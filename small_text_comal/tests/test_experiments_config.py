@@ -1,6 +1,7 @@
 """Settings from files, presets and options."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +175,21 @@ def test_rounds_that_a_pool_can_pay_for(pool, rounds):
 def test_a_pool_too_small_for_one_round():
     with pytest.raises(ValueError, match=r"pool of 109 documents is smaller than initial_size 100 \+ query_size 10"):
         rounds_that_fit(config(initial_size=100, query_size=10, rounds=3), 109)
+
+
+STUDY = Path(__file__).parents[2] / "docs" / "study.toml"
+
+
+@pytest.mark.skipif(not STUDY.exists(), reason="docs/ is not installed with the package")
+def test_the_study_of_the_documentation_can_be_read():
+    config = config_from_mapping(read_toml(STUDY))
+    runs = {
+        spec.name: (len(spec.strategies or config.strategies), spec.seeds or config.seeds) for spec in config.datasets
+    }
+    assert runs == {
+        "nlupp": (5, (0, 1, 2)),
+        "argvalues": (5, (0, 1, 2)),
+        "goemotions": (3, (0, 1)),
+        "reuters": (3, (0, 1)),
+    }
+    assert (config.initial_size, config.query_size, config.rounds) == (100, 50, 10)
