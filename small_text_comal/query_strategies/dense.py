@@ -44,12 +44,11 @@ class WithDenseProbabilities(QueryStrategy):
         **kwargs: Any,
     ) -> np.ndarray:
         """Query as the strategy does (small-text's signature)."""
-        dense = _DenseClassifier(clf)
-        return self.query_strategy.query(dense, dataset, indices_unlabeled, indices_labeled, y, *args, **kwargs)
+        return self.query_strategy.query(_shown(clf), dataset, indices_unlabeled, indices_labeled, y, *args, **kwargs)
 
     def score(self, clf: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Score as the strategy does, where it can."""
-        return self.query_strategy.score(_DenseClassifier(clf), *args, **kwargs)
+        return self.query_strategy.score(_shown(clf), *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name == "query_strategy" or name.startswith("__"):  # not there yet while unpickling
@@ -58,6 +57,10 @@ class WithDenseProbabilities(QueryStrategy):
 
     def __str__(self) -> str:
         return f"WithDenseProbabilities({self.query_strategy})"
+
+
+def _shown(clf: Any) -> Any:
+    return None if clf is None else _DenseClassifier(clf)  # before the first fit there is nothing to wrap
 
 
 class _DenseClassifier:
