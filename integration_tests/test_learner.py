@@ -18,7 +18,6 @@ from tiny_host import World, copied_weights, same_weights, save, seed_all, size_
 
 from small_text_comal import CoMAL
 
-
 # small-text's update_label_at assigns a row of a CSR matrix
 host_changes_a_row = pytest.mark.filterwarnings("ignore:Changing the sparsity structure of a csr_matrix")
 
