@@ -1,6 +1,7 @@
 """The shared trainer of AUDI's and LearningLoss's heads."""
 
 import doctest
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -65,3 +66,19 @@ def test_a_component_that_hardly_varies_is_not_blown_up():
     features[:, 1] = 1e-9 * features[:, 1]
     head = trained(features, features[:, :1], steps=100)
     assert np.abs(head(np.array([[0.0, 1.0]]))).max() < 1
+
+
+def test_every_epoch_takes_each_document_once_in_a_new_order():
+    seen = []
+
+    def recording_loss(outputs, targets):
+        seen.append(targets[:, 0].int().tolist())
+        return outputs.sum()
+
+    documents = np.arange(7.0)[:, None]
+    options = HeadOptions(batch_size=3, steps=6)
+    train_head(documents, documents, recording_loss, 1, rng=np.random.default_rng(0), options=options)
+    assert [len(batch) for batch in seen] == [3, 3, 1, 3, 3, 1]
+    first, second = (list(chain.from_iterable(epoch)) for epoch in (seen[:3], seen[3:]))
+    assert sorted(first) == sorted(second) == list(range(7))
+    assert first not in (second, sorted(first))
