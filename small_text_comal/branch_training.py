@@ -59,15 +59,20 @@ class BranchTrainer:
         The contrastive loss wants more documents than a classifier's batch may hold; the features are detached.
         """
         self._waiting.append(LabeledFeatures(features.detach().float(), labels))
-        if sum(len(batch.labels) for batch in self._waiting) >= self.arguments.batch_size:
-            self.flush(where)
+        size = self.arguments.batch_size
+        while sum(len(batch.labels) for batch in self._waiting) >= size:
+            waiting = self._collected()
+            self._step(waiting.features[:size], waiting.labels[:size], where)
+            self._waiting = [LabeledFeatures(waiting.features[size:], waiting.labels[size:])]
 
     def flush(self, where: str) -> None:
         """Train on what was collected and is still waiting."""
-        if self._waiting:
-            features, labels = (torch.cat(part) for part in zip(*self._waiting, strict=True))
-            self._waiting = []
-            self._step(features, labels, where)
+        waiting, self._waiting = self._collected() if self._waiting else None, []
+        if waiting is not None and len(waiting.labels):
+            self._step(*waiting, where)
+
+    def _collected(self) -> LabeledFeatures:
+        return LabeledFeatures(*(torch.cat(part) for part in zip(*self._waiting, strict=True)))
 
     def joint_loss(self, features: Tensor, labels: Tensor) -> Tensor:
         """Return the branch's loss with gradient to the features (``stop_gradient=False``)."""

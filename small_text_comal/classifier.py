@@ -17,15 +17,15 @@ from small_text_comal.documents import Documents
 from small_text_comal.feature_cache import FeatureCache
 from small_text_comal.features import DocumentEncoder, FeatureBatch
 from small_text_comal.host import HostClassification, HostSelection
-from small_text_comal.label_space import LabelSpace, latent_blocks, project, prototypes_in_blocks
+from small_text_comal.label_space import LabeledSpace, LabelSpace, labeled_space, latent_blocks, project
 from small_text_comal.training import (
     BestWeights,
     ClassifierTrainer,
     KeepLast,
     LabeledDocuments,
     TrainingPlan,
-    split_keeping_labels,
 )
+from small_text_comal.training_data import training_sets
 
 __all__ = ["CoMALClassification", "CoMALClassificationFactory"]
 
@@ -155,7 +155,14 @@ class CoMALClassification(HostClassification):
         FloatingPointError
             On a NaN or infinite loss.
         """
-        train, valid = self._training_data(train_set, validation_set, weights)
+        self.check_training_data(train_set, validation_set, weights)
+        train, valid = training_sets(
+            train_set,
+            validation_set,
+            num_classes=self.num_classes,
+            validation_share=self.validation_set_size,
+            weights=weights,
+        )
         self._fitted = self._folded = None
         if self.model is None:
             self.load_model()
@@ -212,49 +219,6 @@ class CoMALClassification(HostClassification):
         self.history["branch"] = trainer.fit(*inputs, progress=self.wants_progress)
         keys = [key for part in sets for key in part.documents.keys]
         self._fitted = {key: row for row, key in enumerate(keys)}, torch.cat([part.features for part in inputs])
-
-    def _training_data(
-        self, train_set: Any, validation_set: Any, weights: np.ndarray | None
-    ) -> tuple[LabeledDocuments, LabeledDocuments | None]:
-        labels = self._labels(train_set, "training set")
-        if len(labels) == 0:
-            raise ValueError("expected a training set with at least one document, got an empty one")
-        if not labels.any():
-            raise ValueError(
-                f"expected at least one positive label in the training set, got {len(labels)} documents without any: "
-                "start from label_covering_initialization"
-            )
-        self.check_training_data(train_set, validation_set, weights)
-        documents = Documents(train_set.data)
-        sample_weights = None if weights is None else torch.as_tensor(np.asarray(weights), dtype=torch.float32)
-        if validation_set is not None and len(validation_set):
-            valid = LabeledDocuments(
-                Documents(validation_set.data), torch.from_numpy(self._labels(validation_set, "validation set"))
-            )
-            return LabeledDocuments(documents, torch.from_numpy(labels), sample_weights), valid
-        keep, split_off = split_keeping_labels(labels, self.validation_set_size)
-        train = LabeledDocuments(
-            documents.subset(keep),
-            torch.from_numpy(labels[keep]),
-            None if sample_weights is None else sample_weights[torch.from_numpy(keep)],
-        )
-        valid_part = LabeledDocuments(documents.subset(split_off), torch.from_numpy(labels[split_off]))
-        return train, valid_part if len(split_off) else None
-
-    def _labels(self, dataset: Any, name: str) -> np.ndarray:
-        """0/1 labels (N, C) float32 of a multi-label dataset."""
-        if not getattr(dataset, "is_multi_label", False):
-            raise ValueError(f"expected a multi-label {name} (labels as a CSR matrix), got single-label data")
-        labels = np.zeros((len(dataset), self.num_classes), dtype=np.float32)
-        if len(dataset) == 0:
-            return labels
-        y = dataset.y.tocoo()
-        if y.nnz and y.col.max() >= self.num_classes:
-            raise ValueError(
-                f"label {int(y.col.max())} of the {name} lies outside the classifier's {self.num_classes} classes"
-            )
-        labels[y.row, y.col] = y.data > 0
-        return labels
 
     def label_probabilities(self, dataset: Any) -> np.ndarray:
         """Return the probability of every label, (N, C) float32, dense on every release.
@@ -315,23 +279,36 @@ class CoMALClassification(HostClassification):
         branch = self._fitted_branch()
         features = self._features(Documents(dataset.data))
         with torch.inference_mode():
-            for _, latent in latent_blocks(features, branch):
+            for latent in latent_blocks(features, branch):
                 yield latent.cpu()
 
-    def prototypes(self, dataset: Any, labels: np.ndarray) -> np.ndarray:
-        """Return the label prototypes (C, Z) of labeled documents with 0/1 `labels` (L, C); NaN without positives.
+    def labeled_space(self, dataset: Any, labels: np.ndarray) -> LabeledSpace:
+        """Return label prototypes (C, Z), NaN without positives, and similarities (L, C) of labeled documents.
+
+        Parameters
+        ----------
+        dataset : L documents
+        labels : (L, C) of 0 and 1
 
         Raises
         ------
         ValueError
-            Before `fit`, or without a branch.
+            Before `fit`, without a branch, or when the labels have another shape.
         """
-        branch = self._fitted_branch()
-        features = self._features(Documents(dataset.data))
+        branch, documents = self._fitted_branch(), Documents(dataset.data)
+        if labels.shape != (len(documents), self.num_classes):
+            raise ValueError(f"expected labels (L, C) = {(len(documents), self.num_classes)}, got {labels.shape}")
+        features = self._features(documents)
         with torch.inference_mode():
-            return prototypes_in_blocks(features, torch.as_tensor(labels).to(features.device), branch).cpu().numpy()
+            return labeled_space(features, torch.as_tensor(labels).to(features.device), branch)
 
-    def label_space(self, dataset: Any, prototypes: np.ndarray | Tensor) -> LabelSpace:
+    def prototypes(self, dataset: Any, labels: np.ndarray) -> np.ndarray:
+        """Return the label prototypes (C, Z) of `labeled_space`."""
+        return self.labeled_space(dataset, labels).prototypes.cpu().numpy()
+
+    def label_space(
+        self, dataset: Any, prototypes: np.ndarray | Tensor, *, with_branch_probabilities: bool = True
+    ) -> LabelSpace:
         """Return similarities to `prototypes` (C, Z) and probabilities, each (N, C) float32, in one streaming pass.
 
         Raises
@@ -350,6 +327,7 @@ class CoMALClassification(HostClassification):
                 branch,
                 head=self.encoder.head,
                 prototypes=torch.as_tensor(prototypes).to(self.encoder.device),
+                with_branch_probabilities=with_branch_probabilities,
             )
 
     def _fitted_branch(self) -> FoldedBranch | ContrastiveBranch:

@@ -5,7 +5,8 @@ The latent tensor (N, C, Z) never exists for more than a block of documents.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ from small_text_comal.branch import ContrastiveBranch, FoldedBranch
 from small_text_comal.features import FeatureBatch
 from small_text_comal.prototypes import label_prototypes, prototype_similarity
 
-__all__ = ["LabelSpace", "latent_blocks", "project", "prototypes_in_blocks"]
+__all__ = ["LabelSpace", "LabeledSpace", "labeled_space", "latent_blocks", "project"]
 
 Scorer = ContrastiveBranch | FoldedBranch
-_LATENT_BYTES = 4 * 2**20  # of a block of latent vectors
+_LATENT_BYTES = 16 * 2**20  # of a block of latent vectors
+_KEPT_BYTES = 64 * 2**20  # latent vectors of a labeled pool up to this size are not computed twice
 
 
 class LabelSpace(NamedTuple):
@@ -34,29 +36,46 @@ class LabelSpace(NamedTuple):
     probabilities: np.ndarray
 
 
-def latent_blocks(features: Tensor, branch: Scorer) -> Iterable[tuple[slice, Tensor]]:
-    """Yield slices of the documents and their latent vectors (b, C, Z), for `features` (N, D)."""
-    size = _block_size(branch)
-    for start in range(0, len(features), size):
-        rows = slice(start, min(start + size, len(features)))
-        yield rows, branch.latent(features[rows])
+class LabeledSpace(NamedTuple):
+    """Of L labeled documents: label `prototypes` (C, Z), NaN without positives, and `similarity` (L, C) to them."""
+
+    prototypes: Tensor
+    similarity: Tensor
 
 
-def prototypes_in_blocks(features: Tensor, labels: Tensor, branch: Scorer) -> Tensor:
-    """Return the label prototypes (C, Z) of the labeled pool, for `features` (L, D) and `labels` (L, C).
+def latent_blocks(features: Tensor, branch: Scorer) -> Iterator[Tensor]:
+    """Yield the latent vectors (b, C, Z) of `features` (N, D), a block of documents at a time, in order."""
+    for block in features.split(_block_size(branch)):
+        yield branch.latent(block)
 
-    As `label_prototypes`, a block of documents at a time.
+
+def labeled_space(features: Tensor, labels: Tensor, branch: Scorer) -> LabeledSpace:
+    """Return prototypes of, and similarities within, the labeled pool, for `features` (L, D) and `labels` (L, C).
+
+    As `label_prototypes` and `prototype_similarity`, a block of documents at a time; the latent vectors of a small
+    pool are kept between the two.
     """
+    blocks: Callable[[], Iterable[Tensor]] = partial(latent_blocks, features, branch)
+    if 4 * len(features) * branch.num_classes * branch.latent_size <= _KEPT_BYTES:
+        kept = list(blocks())
+        blocks = lambda: kept  # noqa: E731
     counts = labels.sum(dim=0).to(features)
     sums = features.new_zeros(branch.num_classes, branch.latent_size)
-    for rows, latent in latent_blocks(features, branch):
-        block_counts = labels[rows].sum(dim=0).to(features)
-        sums += torch.nan_to_num(label_prototypes(latent, labels[rows])) * block_counts[:, None]
-    return torch.where(counts[:, None] > 0, sums / counts[:, None], torch.nan)
+    for latent, block_labels in zip(blocks(), labels.split(_block_size(branch)), strict=True):
+        block_counts = block_labels.sum(dim=0).to(features)
+        sums += torch.nan_to_num(label_prototypes(latent, block_labels)) * block_counts[:, None]
+    prototypes = torch.where(counts[:, None] > 0, sums / counts[:, None], torch.nan)
+    return LabeledSpace(prototypes, torch.cat([prototype_similarity(latent, prototypes) for latent in blocks()]))
 
 
 def project(
-    batches: Iterable[FeatureBatch], n_documents: int, branch: Scorer, *, head: nn.Module, prototypes: Tensor
+    batches: Iterable[FeatureBatch],
+    n_documents: int,
+    branch: Scorer,
+    *,
+    head: nn.Module,
+    prototypes: Tensor,
+    with_branch_probabilities: bool = True,
 ) -> LabelSpace:
     """Return the label space of the documents that `batches` of features bring, in the documents' own order.
 
@@ -67,21 +86,32 @@ def project(
     branch : gives latent vectors and logits; folded is fastest
     head : the classifier's final layer, D -> C
     prototypes : (C, Z)
+    with_branch_probabilities : False leaves them out
     """
-    size = _block_size(branch)
     shape = (n_documents, branch.num_classes)
     similarity, probabilities = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
-    branch_probabilities = np.empty(shape, dtype=np.float32) if branch.reconstructs else None
-    for batch in batches:
-        probabilities[batch.rows] = torch.sigmoid(head(batch.features)).cpu().numpy()
-        if branch_probabilities is not None:
-            logits = branch.logits(batch.features)
-            assert logits is not None
-            branch_probabilities[batch.rows] = torch.sigmoid(logits).cpu().numpy()
-        latents = (branch.latent(block) for block in batch.features.split(size))
-        blocks = [prototype_similarity(latent, prototypes) for latent in latents]
-        similarity[batch.rows] = torch.cat(blocks).cpu().numpy()
+    wanted = branch.reconstructs and with_branch_probabilities
+    branch_probabilities = np.empty(shape, dtype=np.float32) if wanted else None
+    for rows, features in _blocks_of(batches, _block_size(branch)):
+        probabilities[rows] = torch.sigmoid(head(features)).cpu().numpy()
+        similarity[rows] = prototype_similarity(branch.latent(features), prototypes).cpu().numpy()
+        logits = branch.logits(features) if wanted else None
+        if branch_probabilities is not None and logits is not None:
+            branch_probabilities[rows] = torch.sigmoid(logits).cpu().numpy()
     return LabelSpace(similarity, branch_probabilities, probabilities)
+
+
+def _blocks_of(batches: Iterable[FeatureBatch], size: int) -> Iterator[FeatureBatch]:
+    """The same rows in blocks of `size`: each block reads all maps of the branch, an encoder's batch is too small."""
+    rows, features = np.empty(0, dtype=np.int64), None
+    for batch in batches:
+        rows = np.concatenate([rows, batch.rows])
+        features = batch.features if features is None else torch.cat([features, batch.features])
+        while len(rows) >= size:
+            yield FeatureBatch(rows[:size], features[:size])
+            rows, features = rows[size:], features[size:]
+    if features is not None and len(rows):
+        yield FeatureBatch(rows, features)
 
 
 def _block_size(branch: Scorer) -> int:

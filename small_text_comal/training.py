@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,27 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from small_text_comal.branch_training import BranchTrainer, check_finite, epochs
-from small_text_comal.documents import Documents, shuffled_batches
+from small_text_comal.documents import shuffled_batches
 from small_text_comal.features import DocumentEncoder
+from small_text_comal.training_data import LabeledDocuments
 
 __all__ = [
     "BestWeights",
     "ClassifierTrainer",
     "KeepLast",
-    "LabeledDocuments",
     "TrainingPlan",
-    "split_keeping_labels",
 ]
 
 _GRADIENT_CLIP = 1.0
-
-
-class LabeledDocuments(NamedTuple):
-    """Documents, their labels (N, C) float32 and, or None, their sample weights (N,)."""
-
-    documents: Documents
-    labels: Tensor
-    weights: Tensor | None = None
 
 
 class EarlyStop(Protocol):
@@ -213,40 +204,6 @@ class ClassifierTrainer:
         stop = bool(self.plan.early_stopping.check_early_stop(epoch, measured))
         self.plan.selection.observe(measured, stop)
         return measured, stop
-
-
-def split_keeping_labels(labels: np.ndarray, share: float, rng: Any = np.random) -> tuple[np.ndarray, np.ndarray]:
-    """Split off validation documents, such that no label loses its last positive in training.
-
-    Parameters
-    ----------
-    labels : (N, C) of 0 and 1
-    share : wanted share of validation documents, within (0, 1); fewer where labels would be lost
-    rng : has ``permutation``; small-text splits with NumPy's global generator, and so does the default
-
-    Returns
-    -------
-    train, valid : positions; `valid` may be empty
-
-    Examples
-    --------
-    >>> train, valid = split_keeping_labels(np.array([[1], [0], [0]]), 0.5, np.random.default_rng(0))
-    >>> 0 in train
-    True
-    """
-    if not 0 < share < 1:
-        raise ValueError(f"validation_set_size: expected a number within (0, 1), got {share}")
-    labels = labels.astype(bool)
-    left = labels.sum(axis=0)
-    wanted = len(labels) - int(len(labels) * (1 - share))
-    is_valid = np.zeros(len(labels), dtype=bool)
-    for row in rng.permutation(len(labels)):
-        if is_valid.sum() >= min(wanted, len(labels) - 1):
-            break
-        if (left[labels[row]] > 1).all():
-            is_valid[row] = True
-            left -= labels[row]
-    return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
 
 
 def _document_losses(logits: Tensor, labels: Tensor, pos_weight: Tensor | None) -> Tensor:

@@ -112,18 +112,17 @@ class CoMAL(ScoreQueryStrategy):
                 f"CoMAL needs a classifier with a contrastive branch, got {type(clf).__name__}: "
                 "create it with CoMALClassificationFactory and leave its branch on"
             )
-        labeled, unlabeled = dataset[indices_labeled], dataset[indices_unlabeled]
-        prototypes = clf.prototypes(labeled, labels)
-        seen = clf.label_space(labeled, prototypes).similarity
-        space = clf.label_space(unlabeled, prototypes)
-        similarity = space.similarity
-        if self.criterion == "paper":
-            threshold = scoring.mean_threshold(seen)
+        seen = clf.labeled_space(dataset[indices_labeled], labels)
+        printed = self.criterion == "paper"
+        space = clf.label_space(dataset[indices_unlabeled], seen.prototypes, with_branch_probabilities=printed)
+        similarity, seen_similarity = space.similarity, seen.similarity.cpu().numpy()
+        if printed:
+            threshold = scoring.mean_threshold(seen_similarity)
             judged = space.probabilities if space.branch_probabilities is None else space.branch_probabilities
             predicted = judged >= 0.5
             pfd = scoring.positive_feature_diversity(similarity, predicted)
         else:
-            threshold = scoring.midrange_threshold(seen, labels)
+            threshold = scoring.midrange_threshold(seen_similarity, labels)
             predicted = space.probabilities >= 0.5
             pfd = scoring.reference_diversity(similarity, predicted)
         projected = scoring.projected_labels(similarity, threshold)

@@ -11,7 +11,7 @@ from small_text_comal import label_space as label_space_module
 from small_text_comal.branch import ContrastiveBranch
 from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.features import FeatureBatch
-from small_text_comal.label_space import latent_blocks, project, prototypes_in_blocks
+from small_text_comal.label_space import labeled_space, latent_blocks, project
 
 N, C, D, Z = 11, 3, 6, 4
 VARIANTS = [{}, {"activation": "relu"}, {"reconstruction": False}, {"decoupling": "none"}]
@@ -83,24 +83,36 @@ def test_every_number_is_that_of_its_document_and_label(blocks, variant, folded)
     assert all(a.shape == (N, C) for a in space if a is not None)
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 2**20], ids=["computed twice", "kept"])
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @torch.no_grad()
-def test_prototypes_in_blocks_are_those_of_the_whole_pool(blocks, variant):
+def test_the_labeled_pool_in_blocks_is_that_of_single_documents(blocks, variant, kept_bytes, monkeypatch):
+    monkeypatch.setattr(label_space_module, "_KEPT_BYTES", kept_bytes)
     model, values, y = branch(**variant), features(), labels()
-    got = prototypes_in_blocks(values, y, model.folded())
-    torch.testing.assert_close(got, prototypes_by_hand(values, y, model), atol=1e-5, rtol=0, equal_nan=True)
+    got = labeled_space(values, y, model.folded())
+    expected = prototypes_by_hand(values, y, model)
+    torch.testing.assert_close(got.prototypes, expected, atol=1e-5, rtol=0, equal_nan=True)
+    for i in range(N):
+        for j in range(C):
+            cosine = float(unit(model(values[i : i + 1]).latent[0, j]) @ unit(expected[j]))
+            np.testing.assert_allclose(float(got.similarity[i, j]), cosine, atol=1e-5)
+
+
+@torch.no_grad()
+def test_branch_probabilities_can_be_left_out():
+    model, values = branch(), features()
+    space = project(
+        batches(values, 4), N, model, head=nn.Linear(D, C), prototypes=torch.ones(C, Z), with_branch_probabilities=False
+    )
+    assert space.branch_probabilities is None
 
 
 @torch.no_grad()
 def test_latent_blocks_are_small_and_complete(blocks):
     model, values = branch(), features()
-    seen = []
-    for rows, latent in latent_blocks(values, model.folded()):
-        assert latent.shape == (rows.stop - rows.start, C, Z)
-        assert len(latent) <= blocks
-        torch.testing.assert_close(latent, model(values[rows]).latent, atol=1e-5, rtol=0)
-        seen += list(range(rows.start, rows.stop))
-    assert seen == list(range(N))
+    found = list(latent_blocks(values, model.folded()))
+    assert max(len(latent) for latent in found) <= blocks
+    torch.testing.assert_close(torch.cat(found), model(values).latent, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -108,8 +120,8 @@ def test_no_documents():
     model = branch()
     space = project([], 0, model, head=nn.Linear(D, C), prototypes=torch.zeros(C, Z))
     assert space.similarity.shape == space.probabilities.shape == (0, C)
-    assert list(latent_blocks(features(0), model)) == []
-    assert torch.isnan(prototypes_in_blocks(features(0), torch.zeros(0, C), model)).all()
+    assert torch.cat(list(latent_blocks(features(0), model))).shape == (0, C, Z)
+    assert torch.isnan(labeled_space(features(0), torch.zeros(0, C), model).prototypes).all()
 
 
 @torch.no_grad()

@@ -21,10 +21,9 @@ from small_text_comal.training import (
     BestWeights,
     ClassifierTrainer,
     KeepLast,
-    LabeledDocuments,
     TrainingPlan,
-    split_keeping_labels,
 )
+from small_text_comal.training_data import LabeledDocuments, split_keeping_labels
 
 C, D, INPUTS = 3, 4, 5
 
