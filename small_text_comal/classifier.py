@@ -14,6 +14,7 @@ from small_text_comal.branch import ContrastiveBranch, FoldedBranch
 from small_text_comal.branch_training import BranchTrainer, LabeledFeatures
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
 from small_text_comal.documents import Documents
+from small_text_comal.dropout_masks import one_sampled_network
 from small_text_comal.feature_cache import FeatureCache
 from small_text_comal.features import DocumentEncoder, FeatureBatch
 from small_text_comal.host import HostClassification, HostSelection
@@ -238,8 +239,8 @@ class CoMALClassification(HostClassification):
     def dropout_probabilities(self, dataset: Any, samples: int = 10, *, seed: int | None = None) -> np.ndarray:
         """Return the probabilities of `samples` passes with dropout on, (samples, N, C) float32.
 
-        Dropout acts where it acted in training: in the layers that are not frozen. The global random state is left
-        as it was.
+        A pass is one sampled network: the same units are dropped for all documents. Dropout acts in the layers that
+        are not frozen, on their outputs; attention weights are not dropped. The global random state is not touched.
 
         Raises
         ------
@@ -248,13 +249,16 @@ class CoMALClassification(HostClassification):
         """
         if samples < 1:
             raise ValueError(f"samples: expected an integer >= 1, got {samples}")
-        documents = Documents(dataset.data)
+        documents, generator = Documents(dataset.data), torch.Generator()
+        if seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(seed)
         result = np.empty((samples, len(documents), self.num_classes), dtype=np.float32)
-        with torch.random.fork_rng(), torch.inference_mode():
-            if seed is not None:
-                torch.manual_seed(seed)
-            for sample in range(samples):
-                for rows, features in self.encoder.stream(documents, self.predict_batch, dropout=True):
+        self.encoder.prepare(documents, self.predict_batch, progress=self.wants_progress)
+        for sample in range(samples):
+            with torch.inference_mode(), one_sampled_network(self.encoder.dropout_modules(), generator):
+                for rows, features in self.encoder.stream(documents, self.predict_batch):
                     result[sample, rows] = torch.sigmoid(self.encoder.head(features)).cpu().numpy()
         return result
 

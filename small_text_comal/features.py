@@ -140,16 +140,21 @@ class DocumentEncoder:
             mask = documents.padded_mask(rows, self.device)
             return route.run(inputs_embeds=hidden, attention_mask=mask).logits
 
-    def stream(
-        self, documents: Documents, batch_size: int, *, dropout: bool = False, progress: bool = False
-    ) -> Iterator[FeatureBatch]:
-        """Yield the feature vectors of all documents without gradient, in batches of similar length.
+    def dropout_modules(self) -> list[nn.Module]:
+        """Return the dropout modules that training uses: those of the frozen layers are not among them."""
+        frozen: set[nn.Module] = set()
+        if self.stack is not None and self.frozen_layers:
+            layers = list(self.plain.get_submodule(self.stack.layers))[: self.frozen_layers]  # type: ignore[call-overload]
+            frozen = {m for part in [self.plain.get_submodule(self.stack.embeddings), *layers] for m in part.modules()}
+        return [m for m in self.plain.modules() if isinstance(m, nn.Dropout) and m.p > 0 and m not in frozen]
 
-        `batch_size` counts documents padded to the caller's full length: as many tokens make a batch here. `dropout`
-        leaves the trainable layers' dropout on.
+    def stream(self, documents: Documents, batch_size: int, *, progress: bool = False) -> Iterator[FeatureBatch]:
+        """Yield the feature vectors of all documents in evaluation mode, in batches of similar length.
+
+        `batch_size` counts documents padded to the caller's full length: as many tokens make a batch here.
         """
         self.prepare(documents, batch_size, progress=progress)
-        self.set_training(dropout)
+        self.set_training(False)
         rows = np.arange(len(documents))
         with torch.inference_mode():
             for batch, features in self._batches(documents, rows, batch_size, self.features, progress):

@@ -125,10 +125,10 @@ def diverse_top_half(gain: np.ndarray, n: int, *, rng: np.random.Generator) -> n
 class BESRA(PoolQueryStrategy):
     """Query documents whose labels promise better predictions over the whole pool (Tan et al., AAAI 2024).
 
-    The posterior samples are passes with dropout on. A sample should be ONE model for all documents: where a pass draws
-    a mask for each document anew, as PyTorch's dropout layers do, a candidate's labels say nothing about other
-    documents, and its gain is its own disagreement times chance correlations. The probabilities of an ensemble,
-    (T, N, C), can be given to `expected_score_gain` and `diverse_top_half` directly.
+    The posterior samples are passes with dropout on, and a pass is one model for all documents: masks drawn anew for
+    each document, as PyTorch's dropout layers do, would let a candidate's labels say nothing about other documents
+    (CoMALClassification draws one mask a pass). The probabilities of an ensemble, (T, N, C), can be given to
+    `expected_score_gain` and `diverse_top_half` directly.
 
     Needs passes with dropout on. Cost of T passes over the pool, O(T C N M) time and O(T N C + N M) memory for N
     unlabeled documents, then k-means with q clusters on N / 2 rows of M numbers.
