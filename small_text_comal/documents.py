@@ -72,9 +72,9 @@ class Documents:
         subset.lengths, subset.padded_length = self.lengths[rows], self.padded_length
         return subset
 
-    def padded(self, rows: np.ndarray, device: torch.device | str) -> tuple[Tensor, Tensor]:
-        """Return ids and mask (b, longest) of the documents `rows`, padded with id 0 and mask 0, on `device`."""
-        ids = torch.nn.utils.rnn.pad_sequence([self.ids[row] for row in rows], batch_first=True)
+    def padded(self, rows: np.ndarray, device: torch.device | str, pad_id: int = 0) -> tuple[Tensor, Tensor]:
+        """Return ids and mask (b, longest) of the documents `rows`, padded with `pad_id` and mask 0, on `device`."""
+        ids = torch.nn.utils.rnn.pad_sequence([self.ids[r] for r in rows], batch_first=True, padding_value=pad_id)
         return ids.to(device, non_blocking=True), self.padded_mask(rows, device)
 
     def padded_mask(self, rows: np.ndarray, device: torch.device | str) -> Tensor:
