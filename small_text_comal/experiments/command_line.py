@@ -135,10 +135,8 @@ def _compare(config: Path | None, options: dict[str, Any], preset: str | None, *
 
 def _say(message: str) -> None:
     """To standard error, so that a pipe gets results only."""
-    from tqdm import tqdm
-
-    with tqdm.external_write_mode(file=sys.stderr):
-        typer.echo(message, err=True)
+    # on a terminal, the line may hold the bar of another process: it is cleared, and drawn again below
+    typer.echo(f"\r\x1b[K{message}" if sys.stderr.isatty() else message, err=True)
 
 
 @app.command()

@@ -95,8 +95,12 @@ def compare(
     say(format_statistics([data.statistics for data in prepared]))
     _check_folder(Path(config.output), prepared)
     _describe(Path(config.output), config, prepared, skipped)
-    tasks = [task for data in prepared for task in _tasks(config, data, strategies, verbose=verbose)]
-    tasks = _with_shares(config, tasks, jobs=jobs, backend=backend)
+    how = {
+        "threads": _threads(config, jobs=jobs, backend=backend),
+        "verbose": verbose,
+        "parent": os.getpid() if backend == "loky" else None,
+    }
+    tasks = [task for data in prepared for task in _tasks(config, data, strategies, how)]
     return _run(tasks, skipped, jobs=jobs, backend=backend, cluster=cluster, say=say)
 
 
@@ -167,7 +171,8 @@ def _describe(output: Path, config: ExperimentConfig, prepared: list[_Prepared],
     os.replace(unfinished, output / DESCRIPTION)
 
 
-def _tasks(config: ExperimentConfig, data: _Prepared, strategies: set[str], *, verbose: bool) -> list[Task]:
+def _tasks(config: ExperimentConfig, data: _Prepared, strategies: set[str], how: dict[str, Any]) -> list[Task]:
+    """Return the data set's tasks, with the records that are there; `how` is the same for all tasks."""
     names = [str(parse_strategy(name)) for name in data.spec.strategies or config.strategies]
     usable = [name for name in dict.fromkeys(names) if name in strategies]
     tasks = []
@@ -176,16 +181,14 @@ def _tasks(config: ExperimentConfig, data: _Prepared, strategies: set[str], *, v
         records = read_records(path).records
         check_config(path, records, data.hash)
         rounds = 0 if run.strategy == FULL_DATA else data.rounds
-        tasks.append(Task(config, data.spec, run, data.hash, rounds, verbose=verbose, records=records))
+        tasks.append(Task(config, data.spec, run, data.hash, rounds, records=records, **how))
     return tasks
 
 
-def _with_shares(config: ExperimentConfig, tasks: list[Task], *, jobs: int, backend: str) -> list[Task]:
-    """Give each run its CPU threads and its line on the terminal."""
+def _threads(config: ExperimentConfig, *, jobs: int, backend: str) -> int:
+    """Return the CPU threads of a run: its share of this machine, one on a cluster."""
     cores = os.cpu_count() or 1
-    side_by_side = jobs if jobs > 0 else cores
-    threads = config.threads or (max(1, cores // side_by_side) if backend == "loky" else 1)
-    return [replace(task, threads=threads, position=i % side_by_side) for i, task in enumerate(tasks)]
+    return config.threads or (max(1, cores // (jobs if jobs > 0 else cores)) if backend == "loky" else 1)
 
 
 def _run(

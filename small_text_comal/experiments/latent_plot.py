@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = ["plot_latent"]
 # six labels: the palette without black, which the prototypes' edges have
 LABEL_COLORS = tuple(color for color in PALETTE if color != "#000000")
 LABEL_MARKERS = "osD^vP"
+LONGEST_NAME = 36  # characters of a label in the legend
 
 
 def plot_latent(maps: Mapping[int, LatentMap], label_names: Sequence[str], *, title: str) -> Figure:
@@ -29,7 +31,7 @@ def plot_latent(maps: Mapping[int, LatentMap], label_names: Sequence[str], *, ti
     label_names : of the chosen labels, at most six
     title : what was trained on what
     """
-    figure, panels = plt.subplots(len(maps), 2, figsize=(8.2, 3.5 * len(maps) + 1.2), squeeze=False)
+    figure, panels = plt.subplots(len(maps), 2, figsize=(8.2, 3.5 * len(maps) + 0.4), squeeze=False)
     for row, (number, points) in zip(panels, sorted(maps.items()), strict=True):
         _draw_space(row[0], points, label_names)
         _draw_acquisition(row[1], points)
@@ -38,14 +40,19 @@ def plot_latent(maps: Mapping[int, LatentMap], label_names: Sequence[str], *, ti
         for panel in row:
             panel.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
     handles = [*_handles(panels[0, 0]), *[entry for entry in _handles(panels[0, 1]) if entry[1] != "prototype"]]
-    figure.legend([handle for handle, _ in handles], [name for _, name in handles], loc="outside lower center", ncols=3)
+    names = [name for _, name in handles]
+    columns = max(1, min(3, int(figure.get_figwidth() / (0.45 + 0.078 * max(map(len, names))))))
+    figure.set_figheight(figure.get_figheight() + 0.2 * math.ceil(len(names) / columns))
+    figure.legend([handle for handle, _ in handles], names, loc="outside lower center", ncols=columns)
     figure.suptitle(title)
     return figure
 
 
 def _draw_space(panel: Axes, space: LatentMap, label_names: Sequence[str]) -> None:
     negative = ~space.positive & (space.source == LABELED)
-    _dots(panel, space.points[negative], s=7, color=GREY, alpha=0.45, linewidths=0, label="negative")
+    _dots(
+        panel, space.points[negative], s=7, color=GREY, alpha=0.45, linewidths=0, label="negative (any of these labels)"
+    )
     for number, name in enumerate(label_names):
         chosen = space.positive & (space.source == LABELED) & (space.label == number)
         _dots(
@@ -56,7 +63,7 @@ def _draw_space(panel: Axes, space: LatentMap, label_names: Sequence[str]) -> No
             marker=LABEL_MARKERS[number],
             linewidths=0,
             alpha=0.85,
-            label=f"positive: {name}",
+            label=name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…",
         )
     _draw_prototypes(panel, space)
 
@@ -79,7 +86,7 @@ def _draw_prototypes(panel: Axes, space: LatentMap) -> None:
     for number, position in enumerate(space.prototypes):
         name = "prototype" if number == 0 else None
         color = LABEL_COLORS[number]
-        _dots(panel, position[None], s=150, marker="*", zorder=3, color=color, edgecolors="black", label=name)
+        _dots(panel, position[None], s=95, marker="*", zorder=3, color=color, edgecolors="black", label=name)
 
 
 def _dots(panel: Any, points: np.ndarray, **style: Any) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from multiprocessing import current_process
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,17 +20,17 @@ class RunProgress:
     title : what the run is
     rounds : in all, the first training included
     done : rounds that the records hold already
-    position : line of the terminal, counted from 0
 
     The bar shows only where standard error is a terminal.
     """
 
-    def __init__(self, title: str, rounds: int, *, done: int = 0, position: int = 0) -> None:
+    def __init__(self, title: str, rounds: int, *, done: int = 0) -> None:
+        self._score = ""
         self._bar = tqdm(
             desc=title,
             total=rounds,
             initial=done,
-            position=position,
+            position=_line(),
             unit="round",
             leave=False,
             disable=not sys.stderr.isatty(),
@@ -35,16 +38,22 @@ class RunProgress:
         )
 
     def before_round(self, number: int, labels: int) -> None:
-        """Tell that a round starts."""
-        self._bar.set_postfix_str(f"round {number}, {labels} labels", refresh=True)
+        """Show the round that starts, and the score of the one before."""
+        self._bar.set_postfix_str(f"round {number}, {labels} labels{self._score}", refresh=True)
 
-    def after_round(self, record: dict) -> None:
-        """Tell that a round was recorded."""
-        score = record["metrics"].get("micro_f1")
-        shown = "" if score is None else f", micro-F1 {score:.3f}"
-        self._bar.set_postfix_str(f"round {record['round']}, {record['labels']} labels{shown}", refresh=False)
+    def after_round(self, record: dict[str, Any]) -> None:
+        """Move on by a round that was recorded."""
+        if "micro_f1" in record["metrics"]:
+            self._score = f", micro-F1 {record['metrics']['micro_f1']:.3f} after {record['labels']}"
+        self._bar.set_postfix_str(f"round {record['round']}, {record['labels']} labels{self._score}", refresh=False)
         self._bar.update()
 
     def close(self) -> None:
         """Take the bar away."""
         self._bar.close()
+
+
+def _line() -> int:
+    """The terminal's line of this process: joblib numbers its workers (LokyProcess-1, -2, ...)."""
+    number = re.search(r"-(\d+)$", current_process().name)
+    return int(number.group(1)) - 1 if number else 0

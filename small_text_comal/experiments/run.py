@@ -51,10 +51,9 @@ class Task:
     config_hash : of the settings and the data, as the sender sees them
     rounds : how many times labels are bought
     threads : CPU threads, for a run without records
-    position : line of the progress bar
     verbose : show what the libraries say
     records : the run's records that the sender has; a machine without the sender's disk goes on from these
-    sender : process that sent the task
+    parent : process that must be this one or its parent while the run goes on; None where the sender is elsewhere
     """
 
     config: ExperimentConfig
@@ -63,10 +62,9 @@ class Task:
     config_hash: str
     rounds: int
     threads: int = 1
-    position: int = 0
     verbose: bool = False
     records: list[dict[str, Any]] = field(default_factory=list)
-    sender: int = field(default_factory=os.getpid)
+    parent: int | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -209,10 +207,10 @@ class _Watch(RunProgress):
     """The bar of a run, which also ends a run whose sender was killed: its successor writes the same records."""
 
     def __init__(self, task: Task, rounds: int, *, done: int) -> None:
-        super().__init__(str(task.run), rounds, done=done, position=task.position)
-        self._parent = None if os.getpid() == task.sender else os.getppid()
+        super().__init__(str(task.run), rounds, done=done)
+        self._parent = task.parent
 
     def before_round(self, number: int, labels: int) -> None:
-        if self._parent is not None and os.getppid() != self._parent:
+        if self._parent not in (None, os.getpid(), os.getppid()):
             raise RuntimeError("the process that started this run has ended")
         super().before_round(number, labels)

@@ -219,9 +219,13 @@ def test_latent_points_agree_with_a_plain_loop(latent):
 
 def test_latent_figure(latent):
     maps = dict.fromkeys((0, 5), project_to_plane(latent[-1], seed=0))
-    figure = plot_latent(maps, [f"a label with a name {j}" for j in range(6)], title="d / CoMAL / seed 0")
+    figure = plot_latent(
+        maps, [f"{j} make_open_apply_setup_get_activate_and_more" for j in range(6)], title="d / CoMAL"
+    )
     assert overlapping_texts(figure) == []
+    assert outside(figure) == []
     assert [panel.get_title() for panel in figure.axes[:2]] == ["latent space, round 0", "data acquisition, round 0"]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names[0] == "negative"
+    assert names[0] == "negative (any of these labels)"
+    assert names[1] == "0 make_open_apply_setup_get_activat…"
     assert {"prototype", "first 100 of the ranking", "last 100 of the ranking"} < set(names)
