@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from small_text_comal.experiments.evaluation import checked_metrics
+from small_text_comal.experiments.parallel import WorkerLostError
 from small_text_comal.experiments.records import RecordsError
 
 __all__ = ["app"]
@@ -36,7 +37,7 @@ def _plain_errors(verbose: bool = False) -> Iterator[None]:
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
     try:
         yield
-    except (ValueError, FileNotFoundError, ImportError, RecordsError, OSError) as error:
+    except (ValueError, FileNotFoundError, ImportError, RecordsError, WorkerLostError, OSError) as error:
         if verbose:
             raise
         typer.echo(f"error: {error}", err=True)

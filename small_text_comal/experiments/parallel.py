@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any
@@ -11,7 +12,12 @@ import joblib
 
 from small_text_comal.experiments.names import known_name
 
-__all__ = ["BACKENDS", "run_side_by_side"]
+__all__ = ["BACKENDS", "WorkerLostError", "run_side_by_side"]
+
+
+class WorkerLostError(RuntimeError):
+    """A worker process died; what to do is in the message."""
+
 
 BACKENDS = ("loky", "ray", "dask")
 
@@ -40,6 +46,8 @@ def run_side_by_side(
     ------
     ValueError, ImportError
         On an unknown backend, or one whose package is missing, with the extra to install.
+    WorkerLostError
+        When a process of this machine was killed.
     """
     backend = known_name(backend, BACKENDS, kind="backend")
     if backend == "loky" and cluster is not None:
@@ -47,7 +55,13 @@ def run_side_by_side(
     with _BACKEND_CONTEXTS[backend](cluster):
         # runs last minutes to hours: a batch of more than one would leave workers idle
         parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as=_unordered(backend))
-        yield from parallel(joblib.delayed(function)(*task) for task in tasks)
+        try:
+            yield from parallel(joblib.delayed(function)(*task) for task in tasks)
+        except BrokenExecutor as error:
+            raise WorkerLostError(
+                "a process that did a run was killed, maybe for want of memory: finished rounds are kept, and the same "
+                "command goes on (with fewer --jobs, if memory was short)"
+            ) from error
 
 
 def _unordered(backend: str) -> str:
