@@ -7,8 +7,6 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from small_text_comal import training
@@ -23,7 +21,7 @@ from small_text_comal.training import (
     KeepLast,
     TrainingPlan,
 )
-from small_text_comal.training_data import LabeledDocuments, split_keeping_labels
+from small_text_comal.training_data import LabeledDocuments
 
 C, D, INPUTS = 3, 4, 5
 
@@ -354,45 +352,3 @@ def test_no_batch_is_left_waiting_at_the_end_of_an_epoch():
     fit(branch=trainer, epochs=1)
     assert trainer._waiting == []
     assert trainer.optimizer.state  # it has stepped
-
-
-@given(st.integers(0, 2**16), st.integers(1, 30), st.integers(1, 5), st.floats(0.05, 0.9))
-def test_a_split_never_takes_a_labels_last_positive(seed, n, labels, share):
-    rng = np.random.default_rng(seed)
-    y = (rng.random((n, labels)) < 0.3).astype(int)
-    train, valid = split_keeping_labels(y, share, rng)
-    assert sorted([*train, *valid]) == list(range(n))
-    assert len(train) >= 1
-    assert ((y[train].sum(axis=0) > 0) == (y.sum(axis=0) > 0)).all()
-    assert len(valid) <= n - int(n * (1 - share))
-
-
-def test_a_split_has_the_wanted_size_where_labels_allow_it():
-    y = np.ones((40, 2), dtype=int)
-    train, valid = split_keeping_labels(y, 0.25, np.random.default_rng(0))
-    assert (len(train), len(valid)) == (30, 10)
-
-
-def test_splits_differ_and_repeat_with_the_generator():
-    y = np.ones((40, 2), dtype=int)
-    draws = [split_keeping_labels(y, 0.25, np.random.default_rng(seed))[1].tolist() for seed in (0, 0, 1)]
-    assert draws[0] == draws[1] != draws[2]
-
-
-def test_the_default_split_follows_numpys_global_generator_as_the_host_does():
-    y = np.ones((40, 2), dtype=int)
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        draws = []
-        for _ in range(2):
-            np.random.seed(7)  # noqa: NPY002
-            draws.append(split_keeping_labels(y, 0.25)[1].tolist())
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-    assert draws[0] == draws[1]
-
-
-@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
-def test_a_share_outside_its_range(share):
-    with pytest.raises(ValueError, match=r"validation_set_size: expected a number within \(0, 1\), got"):
-        split_keeping_labels(np.ones((4, 1)), share)
