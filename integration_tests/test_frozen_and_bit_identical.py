@@ -138,6 +138,25 @@ def test_the_features_of_the_second_phase_are_those_of_the_restored_classifier(w
     np.testing.assert_allclose(clf.features(train), known, atol=1e-6)
 
 
+def test_a_second_fit_forgets_the_features_and_the_branch_of_the_first(world):
+    clf = world.classifier(num_epochs=4, lr=0.02)
+    train, y = world.dataset[np.arange(40)], world.y[:40].toarray()
+    first, prototypes = clf.features(train), clf.prototypes(train, y)
+    clf.fit(train.clone())
+    second = clf.features(train)
+    assert not np.allclose(second, first)
+    np.testing.assert_allclose(clf.prototypes(train, y), by_hand(clf, second, y), atol=1e-5)
+    assert not np.allclose(clf.prototypes(train, y), prototypes)
+    clf._fitted = None
+    np.testing.assert_allclose(clf.features(train), second, atol=1e-6)
+
+
+def by_hand(clf, features, y):
+    with torch.no_grad():
+        latent = torch.nn.functional.normalize(clf.branch(torch.from_numpy(features)).latent, dim=-1).numpy()
+    return np.stack([latent[y[:, j] > 0, j].mean(axis=0) for j in range(y.shape[1])])
+
+
 def test_pooling_and_head_dropout_are_off_when_predicting(world):
     clf = world.classifier()
     first = clf.label_probabilities(world.dataset)

@@ -192,6 +192,7 @@ def test_training_mode_drops_out_in_the_trainable_layers_only():
     encoder = DocumentEncoder(model, LABELS, frozen_layers=2)
     documents, rows = Documents(ROWS), np.arange(len(ROWS))
     encoder.prepare(documents, 4)
+    model.train()  # whatever mode the model was left in
     encoder.set_training(True)
     with torch.random.fork_rng(), torch.no_grad():
         assert torch.equal(encoder._prefix(documents, rows), encoder._prefix(documents, rows))
