@@ -1,7 +1,10 @@
 """Fixtures of the integration tests."""
 
 import pytest
+from small_text import TransformerBasedClassification
 from tiny_host import World, save_tiny_bert
+
+from small_text_comal.host import IS_HOST_2, model_arguments
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,13 @@ def world(tiny_bert_folder):
 def fitted(world):
     """A classifier fitted on the first 40 documents; tests must not change it."""
     return world.classifier()
+
+
+@pytest.fixture(scope="session")
+def host_clf(fitted, world):
+    """small-text's own classifier with the weights of `fitted`."""
+    arguments, keywords = model_arguments(str(world.folder), train_batch_size=8, predict_batch_size=8)
+    clf = TransformerBasedClassification(arguments, world.num_labels, multi_label=True, **keywords)
+    clf.initialize() if IS_HOST_2 else clf.initialize_transformer(clf.cache_dir)
+    clf.model.load_state_dict(fitted.model.state_dict())
+    return clf

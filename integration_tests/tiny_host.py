@@ -7,6 +7,7 @@ wide, so that documents differ.
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from scipy.sparse import csr_matrix
 from small_text import PoolBasedActiveLearner
@@ -25,6 +26,9 @@ LABELS, DEPTH, MAX_LENGTH = 4, 3, 16
 FILLERS = [f"filler{i}" for i in range(20)]
 BRANCH = ContrastiveBranchArguments(sub_feature_size=8, latent_size=4, batch_size=16, max_epochs=2, learning_rate=1e-3)
 EXACT = FeatureCacheArguments(dtype="float32")
+ONLY_1 = pytest.mark.skipif(IS_HOST_2, reason="small-text 1.x only")
+ONLY_2 = pytest.mark.skipif(not IS_HOST_2, reason="small-text 2.x only")
+HOST_RESIZES = pytest.mark.filterwarnings("ignore:non-inplace resize")  # small-text's own dropout sampling
 
 
 def label_words(j):

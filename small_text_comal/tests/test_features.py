@@ -9,48 +9,29 @@ import torch
 from tiny_encoders import (
     ARCHITECTURES,
     DEPTH,
+    EXACT,
     FIRST_TOKEN_HEADS,
     HIDDEN,
     LABELS,
     logits_one_by_one,
-    tiny_decoder,
+    small_cache,
+    streamed_logits,
     tiny_model,
     token_rows,
 )
-from transformers import BertForSequenceClassification
-from transformers.modeling_outputs import SequenceClassifierOutput
 
 from small_text_comal import features as features_module
-from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.documents import Documents
-from small_text_comal.feature_cache import FeatureCache
 from small_text_comal.features import DocumentEncoder, default_frozen_layers
 from small_text_comal.layer_split import find_layers
 
 ROWS = token_rows([9, 3, 12, 6, 3, 7, 11], padded_to=15)
-EXACT = {"atol": 1e-5, "rtol": 0}
 
 
 @pytest.fixture(autouse=True)
 def notes_are_new():
     for note in (features_module._note_no_split, features_module._note_out_of_memory):
         note.cache_clear()
-
-
-def cache(dtype="float32", **options):
-    return FeatureCache(FeatureCacheArguments(dtype=dtype, **options))
-
-
-def streamed_logits(encoder, rows, *, batch_size=4):
-    """Logits in the order in which the encoder promises them: the caller's."""
-    documents = Documents(rows)
-    logits = torch.full((len(documents), encoder.head.out_features), torch.nan)
-    seen = []
-    for batch in encoder.stream(documents, batch_size):
-        logits[torch.from_numpy(batch.rows)] = encoder.head(batch.features).detach()
-        seen += batch.rows.tolist()
-    assert sorted(seen) == list(range(len(documents)))
-    return logits
 
 
 def count_calls(module):
@@ -76,7 +57,7 @@ def test_three_quarters_are_frozen(depth, frozen):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_fastest_route_is_chosen_and_right(name, with_cache):
     model = tiny_model(name)
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache() if with_cache else None)
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache() if with_cache else None)
     torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
     assert encoder.route.prefix is not None
     if name in FIRST_TOKEN_HEADS:
@@ -90,7 +71,7 @@ def test_the_fastest_route_is_chosen_and_right(name, with_cache):
 @pytest.mark.parametrize(("name", "frozen"), [("bert", 0), ("bert", DEPTH), ("roberta", 0), ("modernbert", DEPTH)])
 def test_the_ends_of_the_depth(name, frozen):
     model = tiny_model(name)
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=frozen, cache=cache())
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=frozen, cache=small_cache())
     torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
     assert (encoder.route.prefix is None) == (frozen == 0)
     assert len(encoder.cache or []) == (0 if frozen == 0 else len(ROWS))
@@ -99,7 +80,7 @@ def test_the_ends_of_the_depth(name, frozen):
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 0.02), ("bfloat16", 0.2)])
 def test_16_bit_storage_is_near(dtype, tolerance):
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache(dtype))
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache(dtype))
     logits, expected = streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS)
     assert 0 < float((logits - expected).abs().max()) < tolerance
 
@@ -108,20 +89,20 @@ def test_16_bit_storage_is_near(dtype, tolerance):
 def test_padding_on_either_side(pad_left):
     rows = token_rows([9, 3, 12, 6], padded_to=15, pad_left=pad_left)
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=1, cache=cache())
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=1, cache=small_cache())
     torch.testing.assert_close(streamed_logits(encoder, rows), logits_one_by_one(model, rows), **EXACT)
 
 
 def test_mixed_padding_in_one_dataset():
     rows = token_rows([5, 7], padded_to=9, pad_left=True) + token_rows([9, 2], padded_to=11, seed=1)
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=1, cache=cache())
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=1, cache=small_cache())
     torch.testing.assert_close(streamed_logits(encoder, rows), logits_one_by_one(model, rows), **EXACT)
 
 
 def test_no_documents_and_one_document():
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache())
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
     assert list(encoder.stream(Documents([]), 4)) == []
     torch.testing.assert_close(streamed_logits(encoder, ROWS[:1]), logits_one_by_one(model, ROWS[:1]), **EXACT)
     torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
@@ -141,7 +122,7 @@ def test_batches_are_trimmed_to_their_longest_document():
 
 def test_frozen_layers_run_once_for_each_document():
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache())
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
     first = streamed_logits(encoder, ROWS)
     frozen, trainable = count_calls(layer(encoder, model, 0)), count_calls(layer(encoder, model, DEPTH - 1).output)
     assert torch.equal(streamed_logits(encoder, ROWS), first)
@@ -151,14 +132,14 @@ def test_frozen_layers_run_once_for_each_document():
 
 def test_duplicated_documents_are_cached_once():
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache())
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
     rows = [ROWS[0], ROWS[1], ROWS[0], ROWS[0]]
     torch.testing.assert_close(streamed_logits(encoder, rows), logits_one_by_one(model, rows), **EXACT)
     assert len(encoder.cache) == 2
 
 
 def test_one_cache_serves_the_next_classifier_of_the_same_frozen_layers():
-    shared = cache()
+    shared = small_cache()
     model = tiny_model("bert")
     streamed_logits(DocumentEncoder(model, LABELS, frozen_layers=2, cache=shared), ROWS)
     trained = tiny_model("bert")
@@ -176,7 +157,7 @@ def test_one_cache_serves_the_next_classifier_of_the_same_frozen_layers():
 
 @pytest.mark.parametrize("change", ["a frozen weight", "the depth", "an option that the frozen layers use"])
 def test_a_cache_never_serves_other_frozen_layers(change):
-    shared = cache()
+    shared = small_cache()
     streamed_logits(DocumentEncoder(tiny_model("bert"), LABELS, frozen_layers=2, cache=shared), ROWS)
     other = tiny_model("bert", hidden_act="relu") if change.startswith("an option") else tiny_model("bert")
     if change == "a frozen weight":
@@ -206,7 +187,7 @@ def test_training_mode_drops_out_in_the_trainable_layers_only():
 @pytest.mark.parametrize("frozen_layers", [0, 2])
 def test_dropout_modules_are_those_of_the_trainable_part(frozen_layers):
     model = tiny_model("bert")
-    found = set(DocumentEncoder(model, LABELS, frozen_layers=frozen_layers, cache=cache()).dropout_modules())
+    found = set(DocumentEncoder(model, LABELS, frozen_layers=frozen_layers, cache=small_cache()).dropout_modules())
     frozen = {m for part in [model.bert.embeddings, *model.bert.encoder.layer[:frozen_layers]] for m in part.modules()}
     everywhere = {m for m in model.modules() if isinstance(m, torch.nn.Dropout)}
     assert found == (everywhere - frozen if frozen_layers else everywhere)
@@ -215,7 +196,7 @@ def test_dropout_modules_are_those_of_the_trainable_part(frozen_layers):
 
 def test_gradients_reach_trainable_parameters_only():
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache())
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
     documents = Documents(ROWS)
     encoder.prepare(documents, 4)
     encoder.head(encoder.features(documents, np.arange(3))).sum().backward()
@@ -223,118 +204,6 @@ def test_gradients_reach_trainable_parameters_only():
     assert "bert.encoder.layer.2.attention.self.query.weight" in with_gradient
     assert "classifier.weight" in with_gradient
     assert not with_gradient & set(encoder.frozen_parameters)
-
-
-class OwnHead(BertForSequenceClassification):
-    """BERT whose head reads what `pool` makes of the last hidden states."""
-
-    def forward(self, input_ids=None, attention_mask=None, inputs_embeds=None):
-        hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds)[0]
-        return SequenceClassifierOutput(logits=self.classifier(self.pool(hidden, input_ids, attention_mask)))
-
-
-class SeesTokenIds(OwnHead):
-    """Wrong on purpose for a split: a suffix is never given the token ids."""
-
-    size = 1.0
-
-    def pool(self, hidden, input_ids, attention_mask):
-        seen = 0 if input_ids is None else 0.01 * (input_ids[:, :1] % 7)
-        return self.size * (hidden[:, 0] + seen)
-
-
-class SeesTokenIdsFaintly(SeesTokenIds):
-    """The same with features so small that their error is small as well."""
-
-    size = 1e-3
-
-
-class WrongUnderPadding(OwnHead):
-    """Right on hidden states without padding, wrong as soon as a document is padded."""
-
-    def pool(self, hidden, input_ids, attention_mask):
-        return hidden[:, 0] if input_ids is not None else hidden[:, 0] + (1 - attention_mask).sum(dim=1, keepdim=True)
-
-
-class MeanOfTokens(OwnHead):
-    """Its head reads the mean of all tokens, so the last layer must compute them all."""
-
-    def pool(self, hidden, input_ids, attention_mask):
-        weights = attention_mask[:, : hidden.shape[1], None].to(hidden)
-        return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
-
-
-class IdsOnly(BertForSequenceClassification):
-    """Refuses hidden states."""
-
-    def forward(self, input_ids, attention_mask=None):
-        return super().forward(input_ids=input_ids, attention_mask=attention_mask)
-
-
-def made_of(model_class, seed=0):
-    model = model_class(tiny_model("bert").config).eval()
-    model.load_state_dict(tiny_model("bert", seed=seed).state_dict())
-    return model
-
-
-@pytest.mark.parametrize("model_class", [SeesTokenIds, SeesTokenIdsFaintly, WrongUnderPadding, IdsOnly])
-def test_a_model_that_cannot_be_split_runs_whole_with_one_note(model_class):
-    model = made_of(model_class)
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache())
-    with pytest.warns(UserWarning, match=f"{model_class.__name__} cannot be computed apart from the rest") as notes:
-        logits = streamed_logits(encoder, ROWS)
-    assert len(notes) == 1
-    torch.testing.assert_close(logits, logits_one_by_one(model, ROWS), **EXACT)
-    assert len(encoder.cache) == 0
-    again = DocumentEncoder(model, LABELS, frozen_layers=2)  # and no second note: warnings are errors here
-    torch.testing.assert_close(streamed_logits(again, ROWS), logits, **EXACT)
-
-
-def test_a_split_that_fails_under_padding_is_found_out_on_documents_of_one_length():
-    model = made_of(WrongUnderPadding)
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache())
-    with pytest.warns(UserWarning, match="cannot be computed apart"):
-        encoder.prepare(Documents(token_rows([6, 6, 6])), 4)
-    torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
-
-
-def test_a_head_that_reads_all_tokens_keeps_the_whole_last_layer():
-    model = made_of(MeanOfTokens)
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache())
-    torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
-    assert encoder.route.prefix is not None
-
-
-def test_deberta_with_a_convolution_runs_whole():
-    model = tiny_model("deberta-v2", conv_kernel_size=3, conv_act="gelu")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2)
-    with pytest.warns(UserWarning, match="cannot be computed apart"):
-        logits = streamed_logits(encoder, ROWS)
-    torch.testing.assert_close(logits, logits_one_by_one(model, ROWS), **EXACT)
-
-
-def test_deberta_with_all_layers_frozen_runs_whole():
-    model = tiny_model("deberta-v2")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=DEPTH)
-    with pytest.warns(UserWarning, match="cannot be computed apart"):
-        logits = streamed_logits(encoder, ROWS)
-    torch.testing.assert_close(logits, logits_one_by_one(model, ROWS), **EXACT)
-    encoder.set_training(True)
-    assert not any(module.training for frozen in model.deberta.encoder.layer for module in frozen.modules())
-
-
-def test_an_unknown_architecture_runs_whole_with_a_note():
-    model = tiny_decoder()
-    with pytest.warns(UserWarning, match="LlamaForSequenceClassification cannot be computed apart"):
-        encoder = DocumentEncoder(model, LABELS)
-    torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
-    assert all(p.requires_grad for p in model.parameters())
-
-
-def test_layers_of_an_unknown_architecture_cannot_be_frozen_by_number():
-    with pytest.raises(ValueError, match=r"frozen_layers=2: the layers of Llama.* pass frozen_layers=0"):
-        DocumentEncoder(tiny_decoder(), LABELS, frozen_layers=2)
-    assert DocumentEncoder(tiny_decoder(), LABELS, frozen_layers=0).frozen_layers == 0
 
 
 @pytest.mark.parametrize("frozen", [-1, DEPTH + 1])
@@ -361,7 +230,7 @@ def out_of_memory_beyond(limit):
 @pytest.mark.parametrize("where", ["features", "_prefix"])
 def test_out_of_memory_halves_the_batch_and_says_so_once(monkeypatch, where):
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache())
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
     compute, original = out_of_memory_beyond(2), getattr(encoder, where)
     monkeypatch.setattr(encoder, where, lambda documents, rows: compute(documents, rows, original=original))
     with pytest.warns(UserWarning, match="out of CUDA memory") as notes:
@@ -390,7 +259,7 @@ def beyond_float16(model):
 
 def test_states_beyond_float16_go_on_in_bfloat16():
     model = beyond_float16(tiny_model("bert"))
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache("float16"))
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache("float16"))
     exact = DocumentEncoder(model, LABELS, frozen_layers=2)
     with pytest.warns(UserWarning, match=r"exceed float16: the feature cache goes on in bfloat16"):
         logits = streamed_logits(encoder, ROWS)
@@ -402,7 +271,7 @@ def test_states_beyond_float16_go_on_in_bfloat16():
 def test_documents_prepared_before_the_cache_changed_its_type_are_still_served():
     """As when the validation set, which comes later, is the first that float16 cannot hold."""
     model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=cache("float16"))
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache("float16"))
     training, validation = Documents(ROWS), Documents(token_rows([4, 8], seed=5))
     encoder.prepare(training, 4)
     expected = encoder.features(training, np.arange(3)).detach()
@@ -424,7 +293,7 @@ def test_compiled_layers_give_the_same_numbers(name, frozen, monkeypatch):
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(options) or module)
     model = tiny_model(name)
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=frozen, cache=cache(), compile_model=True)
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=frozen, cache=small_cache(), compile_model=True)
     torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
     assert compiled == [{"dynamic": True}]
 
@@ -439,7 +308,7 @@ def test_autocast_surrounds_prefix_and_suffix():
         def __exit__(self, *error):
             pass
 
-    encoder = DocumentEncoder(tiny_model("bert"), LABELS, frozen_layers=2, cache=cache(), autocast=Context)
+    encoder = DocumentEncoder(tiny_model("bert"), LABELS, frozen_layers=2, cache=small_cache(), autocast=Context)
     streamed_logits(encoder, ROWS, batch_size=100)
     assert len(entered) == 2
 

@@ -17,7 +17,12 @@ from transformers import (
     RobertaConfig,
 )
 
+from small_text_comal.config import FeatureCacheArguments
+from small_text_comal.documents import Documents
+from small_text_comal.feature_cache import FeatureCache
+
 VOCABULARY, HIDDEN, LABELS, DEPTH = 60, 16, 3, 3
+EXACT = {"atol": 1e-5, "rtol": 0}  # of logits, where nothing is stored in 16 bits
 PAD = 0  # what Documents pads with, whatever the tokenizer's own id
 FIRST_TOKEN_HEADS = ("bert", "roberta", "electra", "electra-narrow")
 
@@ -107,3 +112,19 @@ def logits_one_by_one(model, rows):
         length = int(mask[0].nonzero().max()) + 1
         result.append(model(input_ids=ids[:, :length], attention_mask=mask[:, :length]).logits[0])
     return torch.stack(result)
+
+
+def small_cache(dtype="float32", **options):
+    return FeatureCache(FeatureCacheArguments(dtype=dtype, **options))
+
+
+def streamed_logits(encoder, rows, *, batch_size=4):
+    """Logits (N, C) in the order in which the encoder promises them: the caller's."""
+    documents = Documents(rows)
+    logits = torch.full((len(documents), encoder.head.out_features), torch.nan)
+    seen = []
+    for batch in encoder.stream(documents, batch_size):
+        logits[torch.from_numpy(batch.rows)] = encoder.head(batch.features).detach()
+        seen += batch.rows.tolist()
+    assert sorted(seen) == list(range(len(documents)))
+    return logits
