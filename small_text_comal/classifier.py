@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from small_text.classifiers.factories import AbstractClassifierFactory
 from torch import Tensor
 
 from small_text_comal.branch import ContrastiveBranch, FoldedBranch
@@ -17,7 +16,7 @@ from small_text_comal.documents import Documents
 from small_text_comal.dropout_masks import one_sampled_network
 from small_text_comal.feature_cache import FeatureCache
 from small_text_comal.features import DocumentEncoder, FeatureBatch
-from small_text_comal.host import HostClassification, HostSelection
+from small_text_comal.host import AbstractClassifierFactory, HostClassification, HostSelection
 from small_text_comal.label_space import LabeledSpace, LabelSpace, labeled_space, latent_blocks, project
 from small_text_comal.training import (
     BestWeights,

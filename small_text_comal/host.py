@@ -23,6 +23,7 @@ from scipy.sparse import csr_matrix, issparse
 __all__ = [
     "HOST_VERSION",
     "IS_HOST_2",
+    "AbstractClassifierFactory",
     "HostClassification",
     "HostSelection",
     "QueryStrategy",
@@ -65,6 +66,7 @@ from small_text import (  # noqa: E402
     TransformerModelArguments,
     TransformersDataset,
 )
+from small_text.classifiers.factories import AbstractClassifierFactory  # noqa: E402
 from small_text.integrations.pytorch.classifiers.base import PytorchClassifier  # noqa: E402
 from small_text.query_strategies import QueryStrategy  # noqa: E402
 from small_text.training.early_stopping import EarlyStopping  # noqa: E402
@@ -268,6 +270,10 @@ class HostClassification(TransformerBasedClassification):
             raise ValueError("You must also pass an optimizer if you pass a scheduler to fit()")
         if optimizer is None and getattr(self, "fine_tuning_arguments", None) is None:
             optimizer = adamw((p for p in self.model.parameters() if p.requires_grad), self.lr)
+        if isinstance(scheduler, str):  # the host's own entry leaves a name as it is beside an optimizer
+            return self._initialize_optimizer_and_scheduler(
+                optimizer, scheduler, self.num_epochs, _Sized(n_train), self.lr
+            )
         return self._get_optimizer_and_scheduler(optimizer, scheduler, self.num_epochs, _Sized(n_train))
 
     def positive_weights(self, dataset: Any) -> Any:
