@@ -30,6 +30,15 @@ def example_parser(description: str, *, data_required: bool) -> argparse.Argumen
     parser.add_argument(
         "--model", required=data_required, metavar="NAME", help="name of a Hugging Face model, or its folder"
     )
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-4, metavar="X", help="learning rate for --model (default: 1e-4)"
+    )
+    parser.add_argument(
+        "--frozen-layers",
+        type=int,
+        metavar="N",
+        help="layers of --model that are not trained, and the embeddings (default: three quarters)",
+    )
     for name, default, meaning in (
         ("--rounds", 5, "rounds of queries"),
         ("--batch", 40, "documents a query"),

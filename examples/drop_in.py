@@ -45,10 +45,11 @@ def main() -> None:
     # small-text 1.x: TransformerModelArguments(name) here, and "mini_batch_size": 12 for the classifier;
     # small-text 2.x: TransformerModelArguments(name, train_batch_size=12, predict_batch_size=12)
     model_args, batch_size = model_arguments(options.model, train_batch_size=12, predict_batch_size=12)
-    settings = {"multi_label": True, **batch_size}
+    settings = {"multi_label": True, "lr": options.learning_rate, **batch_size}
+    frozen = {"frozen_layers": options.frozen_layers}
 
     # before: clf_factory = TransformerBasedClassificationFactory(model_args, num_classes, settings)
-    clf_factory = CoMALClassificationFactory(model_args, num_classes, settings)  # changed, 1 of 2
+    clf_factory = CoMALClassificationFactory(model_args, num_classes, {**settings, **frozen})  # changed, 1 of 2
     # before: query_strategy = RandomSampling()
     query_strategy = CoMAL(seed=options.seed)  # changed, 2 of 2
 

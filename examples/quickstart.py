@@ -89,7 +89,9 @@ def new_learners(
         for part in (corpus.pool, corpus.validation, corpus.test)
     )
     model_args, keywords = model_arguments(model, train_batch_size=24, predict_batch_size=64)
-    if not options.model:
+    if options.model:
+        keywords |= {"lr": options.learning_rate, "frozen_layers": options.frozen_layers}
+    else:
         keywords |= FROM_SCRATCH
         torch.set_num_threads(1)  # its matrices are too small to share
     clf_factory = CoMALClassificationFactory(model_args, len(corpus.labels), keywords)
