@@ -130,10 +130,12 @@ def uninterrupted(tiny_bert, corpus, tmp_path_factory):
     return {(s, k): numbers(records_of(options, s, k)) for s in ("CoMAL", "RandomSampling") for k in (0, 1)}
 
 
-# Runs the command, and kills it with SIGKILL as the given round is fitted or, halfway, written.
+# Runs the command, and kills it with SIGKILL as the given round is fitted or, halfway, written, or as the given part of
+# the frozen layers' output is stored.
 KILLED = """
 import os, signal, sys
 moment, number = sys.argv[1], int(sys.argv[2])
+from small_text_comal import feature_cache
 from small_text_comal.experiments import learner, records
 from small_text_comal.experiments.command_line import app
 
@@ -145,6 +147,15 @@ if moment == "fit":
             os.kill(os.getpid(), signal.SIGKILL)
         fit(self, labeled, seeds)
     learner.SmallTextLearner.fit = dies
+elif moment == "store":
+    store, stored = feature_cache._write_segment, []
+    def dies(path, *segment):
+        stored.append(path)
+        if len(stored) > number:
+            path.with_suffix(".partial").write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        store(path, *segment)
+    feature_cache._write_segment = dies
 else:
     write, writes = os.write, []
     def dies(self, descriptor, line):
@@ -174,6 +185,18 @@ def test_a_killed_comparison_goes_on_to_the_same_indices(settings, uninterrupted
     assert ("half-written record" in ended.stderr) == (moment == "write")
     assert numbers(records_of(settings, "CoMAL")) == uninterrupted["CoMAL", 0]
     assert "\r" not in ended.stdout + ended.stderr
+
+
+def test_runs_share_the_frozen_layers_also_after_a_kill(settings, uninterrupted, tmp_path):
+    settings |= {"cache_folder": str(tmp_path / "cache")}
+    file = write_toml(settings, tmp_path / "x.toml")
+    command = [sys.executable, "-c", KILLED, "store", "1", "compare", str(file)]
+    ended = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    run({**settings, "seeds": [0, 1]})
+    assert_same_records(settings, uninterrupted)
+    # 90 documents to train on and 30 to test on, in blocks of 64: the first was kept, and nothing was computed twice
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 3
 
 
 def assert_same_records(settings, uninterrupted):

@@ -139,7 +139,7 @@ class DocumentEncoder:
                 ids, mask = documents.padded(rows, self.device, self.pad_id)
                 return route.run(input_ids=ids, attention_mask=mask).logits
             hidden = self._prefix(documents, rows) if self.cache is None else self._cached(documents, rows)
-            mask = documents.padded_mask(rows, self.device)
+            mask = documents.padded_mask(rows, self.device)[:, : hidden.shape[1]]
             return route.run(inputs_embeds=hidden, attention_mask=mask).logits
 
     def dropout_modules(self) -> list[nn.Module]:
@@ -203,10 +203,10 @@ class DocumentEncoder:
     def _fingerprint(self) -> str:
         """A digest of all that decides the frozen layers' output; frozen weights do not change, so once is enough."""
         assert self.route is not None and self.route.prefix is not None
-        model = self.route.prefix.model
-        config = {k: v for k, v in model.config.to_dict().items() if k not in _CONFIG_WITHOUT_EFFECT}  # type: ignore
-        digest = hashlib.blake2b(json.dumps([self.frozen_layers, config], sort_keys=True, default=str).encode())
-        parameters = dict(model.named_parameters())
+        config = {k: v for k, v in self.plain.config.to_dict().items() if k not in _CONFIG_WITHOUT_EFFECT}  # type: ignore
+        output = [self.frozen_layers, self.route.prefix.first_token_only, config]
+        digest = hashlib.blake2b(json.dumps(output, sort_keys=True, default=str).encode())
+        parameters = dict(self.plain.named_parameters())
         for name in self.frozen_parameters:
             digest.update(name.encode())
             values = parameters[name].detach().cpu().reshape(-1).contiguous()
@@ -236,11 +236,12 @@ class DocumentEncoder:
         """Candidates, fastest first."""
         if self.stack is None:
             return
-        trunks = [self.plain]
-        if self.frozen_layers < self.stack.depth:
-            trunks.insert(0, first_token_last(self.plain, self.stack))
-        for trunk in trunks if self.frozen_layers else []:
-            yield _Route(*split_at(trunk, self.stack, self.frozen_layers))
+        trunks = (first_token_last(self.plain, self.stack), self.plain)
+        for trunk in trunks if self.frozen_layers else ():
+            prefix, suffix = split_at(trunk, self.stack, self.frozen_layers)
+            if self.frozen_layers == self.stack.depth:  # only the head is left, and most heads read the first token
+                yield _Route(Prefix(prefix.model, first_token_only=True), suffix)
+            yield _Route(prefix, suffix)
         yield from (_Route(None, trunk) for trunk in trunks)
 
 
@@ -261,7 +262,8 @@ def _same_features(route: _Route, ids: Tensor, mask: Tensor, expected: Tensor) -
         if route.prefix is None:
             got = route.trainable(input_ids=ids, attention_mask=mask).logits
         else:
-            got = route.trainable(inputs_embeds=route.prefix(ids, mask), attention_mask=mask).logits
+            hidden = route.prefix(ids, mask)
+            got = route.trainable(inputs_embeds=hidden, attention_mask=mask[:, : hidden.shape[1]]).logits
     except Exception:  # whatever an unknown architecture raises, the whole model still works
         return False
     scale = float(expected.abs().max())

@@ -135,17 +135,21 @@ def _below_the_layers(features: nn.Module, stack: LayerStack) -> list[str]:
 
 
 class Prefix:
-    """Hidden states (B, S, H) that enter the first trainable layer: the model's own forward, stopped there."""
+    """Hidden states (B, S, H) that enter the first trainable layer: the model's own forward, stopped there.
 
-    def __init__(self, model: nn.Module) -> None:
+    With `first_token_only` those of the first token (B, 1, H), for a head without layers below it that reads no other.
+    """
+
+    def __init__(self, model: nn.Module, *, first_token_only: bool = False) -> None:
         self.model = model
+        self.first_token_only = first_token_only
 
     def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the hidden states for ids and mask (B, S)."""
         try:
             self.model(input_ids=ids, attention_mask=mask)
         except _ReachedError as reached:
-            return reached.hidden_states
+            return reached.hidden_states[:, :1] if self.first_token_only else reached.hidden_states
         raise RuntimeError("the encoder ended before its trainable layers were reached")
 
 

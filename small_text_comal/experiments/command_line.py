@@ -73,6 +73,7 @@ def compare(
     latent_size: Annotated[int | None, typer.Option(help="of the contrastive branch")] = None,
     full_data: Annotated[bool | None, typer.Option(help="also train once on all labels")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1")] = None,
+    cache_folder: Annotated[str | None, typer.Option(help="keeps the frozen layers' output for all runs")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of a run; 0: cores divided by jobs")] = None,
     jobs: Annotated[int | None, typer.Option(help="runs side by side; -1: one for each core")] = None,
     backend: Annotated[str, typer.Option(help="loky (this machine), ray or dask")] = "loky",
@@ -91,6 +92,7 @@ def compare(
         "metrics": metric,
         "full_data": full_data,
         "device": device,
+        "cache_folder": cache_folder,
         "threads": threads,
         "dataset_options": {
             "pool_size": pool_size,

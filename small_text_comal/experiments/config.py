@@ -76,6 +76,7 @@ class ExperimentConfig:
     full_data : also train once on all labels, for the share of the full-data score that a strategy reaches
     encoder, training, branch : options of the classifier
     device : "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1"
+    cache_folder : keeps the frozen layers' output for all runs on the same data; "": each run computes its own
     threads : CPU threads of a run; 0: the machine's cores divided by the runs that go side by side
 
     Raises
@@ -98,6 +99,7 @@ class ExperimentConfig:
     training: TrainingOptions = field(default_factory=TrainingOptions)
     branch: ContrastiveBranchArguments = field(default_factory=ContrastiveBranchArguments)
     device: str = "auto"
+    cache_folder: str = ""
     threads: int = 0
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from small_text_comal.experiments.dataset_spec import DatasetSpec
 __all__ = ["config_hash", "difference", "run_settings"]
 
 # what may change without changing what a finished round would have been
-FREE = ("output", "strategies", "seeds", "rounds", "datasets", "full_data", "threads")
+FREE = ("output", "strategies", "seeds", "rounds", "datasets", "full_data", "cache_folder", "threads")
 FREE_OF_DATASET = ("path", "strategies", "seeds")
 
 

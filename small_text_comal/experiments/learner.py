@@ -11,6 +11,7 @@ from small_text import PoolBasedActiveLearner
 
 from small_text_comal import host
 from small_text_comal.classifier import CoMALClassificationFactory
+from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.documents import Documents
 from small_text_comal.experiments.config import ExperimentConfig
 from small_text_comal.experiments.corpus import Corpus, TextSet
@@ -21,13 +22,16 @@ from small_text_comal.experiments.strategies import StrategySpec, new_strategy, 
 
 __all__ = ["SmallTextLearner"]
 
+BLOCK = 64  # documents; small enough to be one segment of the cache, which is stored whole or not at all
+
 
 class SmallTextLearner:
     """Trains and queries with small-text; see `rounds.Learner`.
 
     A round makes its own learner, strategy and classifier, so that nothing but the labels and the round's seeds decides
-    it. The frozen layers' output is kept for all rounds. It is computed at the start, for all documents in the corpus'
-    order: batches put together otherwise would give other last bits, and a resumed run other indices.
+    it. The frozen layers' output is kept for all rounds, and in `cache_folder` for all runs. It is computed at the
+    start, in blocks of documents in the corpus' order: batches put together otherwise would give other last bits, and a
+    resumed run other indices.
 
     Parameters
     ----------
@@ -73,16 +77,17 @@ class SmallTextLearner:
             "patience": training.patience,
             "device": describe_device(self._config.device)["type"],
         }
-        return CoMALClassificationFactory(arguments, self._num_classes, keywords)
+        cache = FeatureCacheArguments(folder=self._config.cache_folder or None)
+        return CoMALClassificationFactory(arguments, self._num_classes, keywords, feature_cache=cache)
 
     def _prepare_frozen_layers(self, corpus: Corpus) -> None:
         classifier = self._factory.new()
         classifier.load_model()
         classifier.model = classifier.model.to(classifier.device)
         for part in (corpus.train, corpus.validation, corpus.test):
-            if part is not None:
-                documents = Documents(self._dataset(part).data)
-                classifier.encoder.prepare(documents, classifier.predict_batch)
+            rows = [] if part is None else self._dataset(part).data
+            for start in range(0, len(rows), BLOCK):
+                classifier.encoder.prepare(Documents(rows[start : start + BLOCK]), classifier.predict_batch)
 
     def fit(self, labeled: np.ndarray, seeds: RoundSeeds) -> None:
         """Train a new model on the labeled documents, at positions in the pool."""
