@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 Folders = Annotated[list[Path], typer.Argument(help="output folders of compare")]
+Only = Annotated[list[str] | None, typer.Option(help="strategies to show; by default all that have records")]
 MainMetric = Annotated[str, typer.Option("--main-metric", help="decides labels needed and wins")]
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130
 
@@ -148,6 +149,7 @@ def plot(
     target: Annotated[Path | None, typer.Option(help="where the figures go; by default FOLDER/plots")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="panels of the learning curves; by default all")] = None,
     main_metric: MainMetric = "micro_f1",
+    only: Only = None,
     latent: Annotated[bool, typer.Option("--latent", help="draw the latent space of one run instead")] = False,
     dataset: Annotated[str | None, typer.Option(help="of the latent space; by default the first")] = None,
     strategy: Annotated[str, typer.Option(help="of the latent space")] = "CoMAL",
@@ -165,7 +167,7 @@ def plot(
         from small_text_comal.experiments.results import read_results
 
         goal = target or folders[0] / "plots"
-        results = read_results(folders)
+        results = read_results(folders, only=only or ())
         main_metric = results.known_metrics(checked_metrics((main_metric,)))[0]
         if latent:
             run = Run(dataset or results.datasets()[0], strategy, seed)
@@ -184,12 +186,16 @@ def report(
     folders: Folders,
     target: Annotated[Path | None, typer.Option(help="where the report goes; by default the first FOLDER")] = None,
     main_metric: MainMetric = "micro_f1",
+    only: Only = None,
 ) -> None:
     """Write one HTML page with all figures and tables, and the tables as Markdown."""
     with _plain_errors():
         from small_text_comal.experiments.report import write_report
+        from small_text_comal.experiments.results import read_results
 
-        for file in write_report(folders, target or folders[0], main_metric=checked_metrics((main_metric,))[0]):
+        results = read_results(folders, only=only or ())
+        main_metric = results.known_metrics(checked_metrics((main_metric,)))[0]
+        for file in write_report(results, folders, target or folders[0], main_metric=main_metric):
             typer.echo(file)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from small_text_comal.experiments.experiment import read_description
 from small_text_comal.experiments.plots import SHARES, plot_all
-from small_text_comal.experiments.results import Results, area_under_curve, labels_to_reach, mean_curve, read_results
+from small_text_comal.experiments.results import Results, area_under_curve, labels_to_reach, mean_curve
 from small_text_comal.experiments.significance import pairwise_duels
 from small_text_comal.experiments.style import metric_title
 
@@ -30,17 +30,14 @@ pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; }
 """
 
 Table = tuple[list[str], list[list[str]]]
+ROUNDS_SHOWN = 11  # columns of a table of rounds
 
 
-def write_report(folders: Sequence[Path], target: Path, *, main_metric: str) -> list[Path]:
+def write_report(results: Results, folders: Sequence[Path], target: Path, *, main_metric: str) -> list[Path]:
     """Write ``report.md`` and ``report.html`` into `target`, and the figures into its folder ``plots``.
 
-    Raises
-    ------
-    FileNotFoundError
-        When there is no record.
+    `folders` are those of the results; each describes its data and settings.
     """
-    results = read_results(folders)
     target.mkdir(parents=True, exist_ok=True)
     figures = plot_all(results, target / "plots", metrics=results.metrics(), main_metric=main_metric)
     descriptions = [read_description(folder) for folder in folders]
@@ -63,6 +60,10 @@ def _tables(results: Results, descriptions: Sequence[dict[str, Any]], main_metri
     for name in results.datasets():
         tables.append((f"{name}: test scores at the end", _score_table(results, name, at_the_end=True)))
         tables.append((f"{name}: mean over the rounds", _score_table(results, name, at_the_end=False)))
+        tables += [
+            (f"{name}: {metric_title(metric)} at labels", _round_table(results, name, metric))
+            for metric in results.metrics()
+        ]
         tables.append((f"{name}: labels needed, mean seconds of a round", _cost_table(results, name, main_metric)))
     if len(results.strategies()) > 1:
         tables.append((f"Pairs of strategies, {metric_title(main_metric)}", _duel_table(results, main_metric)))
@@ -103,6 +104,18 @@ def _score_table(results: Results, dataset: str, *, at_the_end: bool) -> Table:
     if at_the_end and full[0] is not None:
         rows.append(["trained on all labels", "", "all", *(f"{score:.3f}" for score in full)])
     return ["strategy", "seeds", "labels", *map(metric_title, metrics)], rows
+
+
+def _round_table(results: Results, dataset: str, metric: str) -> Table:
+    """Mean over the seeds after each round; of many rounds, evenly spread ones with the first and the last."""
+    curves = {name: results.of(dataset, name) for name in results.strategies() if results.of(dataset, name)}
+    means = {name: mean_curve(runs, [run.metrics[metric] for run in runs]) for name, runs in curves.items()}
+    labels = max((curve.labels for curve in means.values()), key=len)
+    shown = np.unique(np.linspace(0, len(labels) - 1, ROUNDS_SHOWN).round().astype(int))
+    rows = [
+        [name, *(f"{curve.mean[i]:.3f}" if i < len(curve.mean) else "" for i in shown)] for name, curve in means.items()
+    ]
+    return ["strategy", *(str(labels[i]) for i in shown)], rows
 
 
 def _cost_table(results: Results, dataset: str, metric: str) -> Table:

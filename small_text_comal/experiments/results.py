@@ -81,13 +81,15 @@ class Results(NamedTuple):
         return float(np.mean(scores)) if scores else None
 
 
-def read_results(folders: Sequence[Path]) -> Results:
-    """Read all records of one or more output folders.
+def read_results(folders: Sequence[Path], *, only: Sequence[str] = ()) -> Results:
+    """Read all records of one or more output folders, or those of the strategies `only`.
 
     Raises
     ------
     FileNotFoundError
         When there is no record.
+    ValueError
+        On a strategy that the records do not have.
     """
     curves, full, notes = [], {}, []
     for folder in folders:
@@ -102,7 +104,9 @@ def read_results(folders: Sequence[Path]) -> Results:
                 curves.append(_curve(records))
     if not curves:
         raise FileNotFoundError(f"no records in {', '.join(map(str, folders))}: run small-text-comal compare first")
-    return Results(curves, full, notes)
+    results = Results(curves, full, notes)
+    chosen = {known_name(name, results.strategies(), kind="strategy in these records") for name in only}
+    return results._replace(curves=[curve for curve in curves if not only or curve.strategy in chosen])
 
 
 def _curve(records: list[dict[str, Any]]) -> Curve:

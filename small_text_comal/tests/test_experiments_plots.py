@@ -159,7 +159,7 @@ def test_metric_titles():
 
 
 def test_report_is_one_page_with_every_number(results, tmp_path):
-    files = write_report([tmp_path], tmp_path / "r", main_metric="micro_f1")
+    files = write_report(read_results([tmp_path]), [tmp_path], tmp_path / "r", main_metric="micro_f1")
     page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 5
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -171,6 +171,19 @@ def test_report_is_one_page_with_every_number(results, tmp_path):
     assert files[0].name == "report.md"
     for line in markdown.split("## nlupp: test scores at the end")[1].strip().split("\n\n")[0].splitlines():
         assert line.count("|") == 6
+
+
+def test_report_shows_the_first_and_the_last_of_many_rounds(tmp_path):
+    scores = np.linspace(0.1, 0.9, 31)
+    write_run(tmp_path, Run("d", "CoMAL", 0), scores)
+    write_run(tmp_path, Run("d", "MMC", 0), scores[:4])
+    write_report(read_results([tmp_path]), [tmp_path], tmp_path, main_metric="micro_f1")
+    table = (tmp_path / "report.md").read_text(encoding="utf-8").split("## d: micro-F1 at labels\n\n")[1].splitlines()
+    head, comal, mmc = ([cell.strip() for cell in table[i].strip("| ").split("|")] for i in (0, 2, 3))
+    assert head == ["strategy", *(str(100 + 150 * i) for i in range(11))]
+    assert comal == ["CoMAL", *(f"{scores[3 * i]:.3f}" for i in range(11))]
+    assert mmc[:3] == ["MMC", f"{scores[0]:.3f}", f"{scores[3]:.3f}"]
+    assert not any(mmc[3:])
 
 
 class FakeBranchLearner:

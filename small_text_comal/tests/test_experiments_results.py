@@ -51,6 +51,17 @@ def test_results_are_read_from_several_folders_and_torn_lines_noted(tmp_path):
     assert n == 2
 
 
+def test_only_some_strategies_are_read(tmp_path):
+    for strategy in ("CoMAL", "BESRA", "MMC"):
+        write_run(tmp_path, Run("d", strategy, 0), [0.1])
+    write_run(tmp_path, Run("d", FULL_DATA, 0), [0.8])
+    results = read_results([tmp_path], only=["MMC", "CoMAL"])
+    assert results.strategies() == ["CoMAL", "MMC"]
+    assert results.full_score("d", "micro_f1") == pytest.approx(0.8)
+    with pytest.raises(ValueError, match=r"strategy in these records.*BESRA"):
+        read_results([tmp_path], only=["BESR"])
+
+
 def test_no_records_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="run small-text-comal compare first"):
         read_results([tmp_path])
