@@ -145,10 +145,11 @@ def comal_factory(
     *,
     branch: ContrastiveBranchArguments | None,
     cache: FeatureCacheArguments | None = None,
+    **options: Any,
 ) -> CoMALClassificationFactory:
-    """Return a factory with an empty cache."""
+    """Return a factory with an empty cache; `options` are the classifier's."""
     arguments, keywords = model_arguments(settings.model)
-    keywords |= {"branch": branch, "num_epochs": settings.epochs, "device": settings.device}
+    keywords |= {"branch": branch, "num_epochs": settings.epochs, "device": settings.device, **options}
     return CoMALClassificationFactory(arguments, workload.num_classes, keywords, feature_cache=cache)
 
 
