@@ -77,33 +77,6 @@ def test_the_ends_of_the_depth(name, frozen):
     assert len(encoder.cache or []) == (0 if frozen == 0 else len(ROWS))
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "deberta-v2"])
-def test_all_layers_frozen_keeps_the_token_that_the_head_reads(name):
-    model = tiny_model(name)
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=DEPTH, cache=small_cache())
-    torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
-    kept = {len(encoder.cache.get(key)) for key in Documents(ROWS).keys}
-    reads_the_mean = getattr(model.config, "classifier_pooling", "cls") == "mean"
-    assert kept == ({3, 6, 7, 9, 11, 12} if reads_the_mean else {1})
-
-
-def test_deberta_with_all_layers_frozen_runs_as_a_whole():
-    """Its own code fails without layers."""
-    model = tiny_model("deberta-v2")
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=DEPTH, cache=small_cache())
-    with pytest.warns(UserWarning, match="frozen layers of DebertaV2ForSequenceClassification cannot be computed apart"):
-        logits = streamed_logits(encoder, ROWS)
-    torch.testing.assert_close(logits, logits_one_by_one(model, ROWS), **EXACT)
-
-
-def test_a_head_that_reads_all_tokens_does_not_get_the_cached_first_one():
-    first, mean = (tiny_model("modernbert", classifier_pooling=pooling) for pooling in ("cls", "mean"))
-    shared = small_cache()
-    for model in (first, mean, first):
-        encoder = DocumentEncoder(model, LABELS, frozen_layers=DEPTH, cache=shared)
-        torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 0.02), ("bfloat16", 0.2)])
 def test_16_bit_storage_is_near(dtype, tolerance):
     model = tiny_model("bert")
