@@ -1,6 +1,8 @@
 """Checks for people and for .ci/run: `nox -s lint`, `nox -s tests`, `nox -s host`."""
 
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 import nox
 
@@ -8,11 +10,27 @@ nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "tests"]
 
 CONSTRAINTS = "constraints.txt"
-# what to ask pip for, and whether releases newer than the tested ones are let in
+
+
+class Host(NamedTuple):
+    """What to ask pip for beside the extras, and which tests to run on it."""
+
+    requirements: list[str]
+    extras: str = "test"
+    newest: bool = False  # whether releases newer than the tested ones are let in
+    tests: str = "integration_tests"
+
+
 HOSTS = {
-    "small-text-1-old-transformers": (["small-text==1.4.1", "transformers==4.57.6"], False),
-    "small-text-1": (["small-text==1.4.1"], True),
-    "small-text-2": (["small-text==2.0.0.dev4"], True),
+    "small-text-1-old-transformers": Host(["small-text==1.4.1", "transformers==4.57.6"]),
+    "small-text-1": Host(["small-text==1.4.1"], extras="test,ray,dask,setfit", newest=True),
+    "small-text-2": Host(["small-text==2.0.0.dev4"], extras="test,setfit", newest=True),
+    # SetFit with small-text 1.4.1 fails on numpy 2, and pyarrow 26 on numpy 1
+    "small-text-1-setfit": Host(
+        ["small-text==1.4.1", "numpy<2", "pandas", "pyarrow<26"],
+        extras="test,setfit",
+        tests="integration_tests/test_setfit.py",
+    ),
 }
 
 
@@ -35,16 +53,22 @@ def tests(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name", list(HOSTS), ids=list(HOSTS))
 def host(session: nox.Session, name: str) -> None:
-    """Run the integration tests on one pair of small-text and transformers."""
-    requirements, newest = HOSTS[name]
-    constraints = _without_upper_bounds(session) if newest else CONSTRAINTS
-    session.install("-c", constraints, ".[test]", *requirements)
+    """Run the integration tests on one set of releases."""
+    asked = HOSTS[name]
+    session.install("-c", _constraints(session, asked), f".[{asked.extras}]", *asked.requirements)
     session.run("pip", "list")
-    session.run("pytest", "integration_tests", *session.posargs)
+    session.run("pytest", asked.tests, *session.posargs)
 
 
-def _without_upper_bounds(session: nox.Session) -> str:
+def _constraints(session: nox.Session, asked: Host) -> str:
+    """The tested releases, less those that the host names itself and, for the newest, less the upper bounds."""
+    named = {_package(requirement) for requirement in asked.requirements}
     lines = Path(CONSTRAINTS).read_text(encoding="utf-8").splitlines(keepends=True)
-    path = Path(session.create_tmp()) / "newest.txt"
-    path.write_text("".join(line for line in lines if "<=" not in line), encoding="utf-8")
+    kept = [line for line in lines if _package(line) not in named and not (asked.newest and "<=" in line)]
+    path = Path(session.create_tmp()) / "constraints.txt"
+    path.write_text("".join(kept), encoding="utf-8")
     return str(path)
+
+
+def _package(requirement: str) -> str:
+    return re.split(r"[<>=;\s]", requirement, maxsplit=1)[0]
