@@ -1,5 +1,8 @@
 """The whole loop of small-text's PoolBasedActiveLearner with a CoMAL classifier and the CoMAL strategy."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +58,22 @@ def test_rounds_with_every_kind_of_answer(world):
     learner.remove_label_at(learner.indices_labeled[3], retrain=True)
     assert_valid_query(learner, learner.query(num_samples=5), 5)
     assert len(learner.indices_labeled) == 21
+
+
+def test_a_classifier_is_freed_when_the_next_round_replaces_it(world):
+    """Not only when Python looks for cycles: until then every round would hold another copy of the model."""
+    learner = world.learner()
+    world.answer(learner, 5)
+    gc.collect()
+    gc.disable()
+    try:
+        first = learner.classifier
+        old = [weakref.ref(part) for part in (first, first.model, first.branch, first.encoder)]
+        del first
+        world.answer(learner, 5)
+        assert [part() for part in old] == [None] * 4
+    finally:
+        gc.enable()
 
 
 def test_same_seeds_same_rounds(world):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ class CoMALClassification(HostClassification):
                 self.num_classes,
                 frozen_layers=self.frozen_layers,
                 cache=self.feature_cache if self.feature_cache.arguments.enabled else None,
-                autocast=self.autocast,
+                autocast=_without_owner(self.autocast),
                 compile_model=self.wants_compile,
             )
         return self._encoder
@@ -405,6 +406,22 @@ class CoMALClassificationFactory(AbstractClassifierFactory):
         """Return a new, unfitted classifier."""
         keywords = {"feature_cache": self.feature_cache, **self.classification_kwargs}
         return CoMALClassification(self.transformer_model_args, self.num_classes, **keywords)
+
+
+def _without_owner(method: Callable[[], Any]) -> Callable[[], Any]:
+    """`method` without a reference to its object.
+
+    A classifier that an encoder of its own referred to would, with all its weights, outlive its round until Python looks
+    for cycles, which is seldom where a pool's documents are many objects.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call() -> Any:
+        bound = reference()
+        assert bound is not None, "the encoder does not outlive its classifier"
+        return bound()
+
+    return call
 
 
 def _generator_beside_the_global_one() -> torch.Generator:
