@@ -65,7 +65,8 @@ def _constraints(session: nox.Session, asked: Host) -> str:
     named = {_package(requirement) for requirement in asked.requirements}
     lines = Path(CONSTRAINTS).read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if _package(line) not in named and not (asked.newest and "<=" in line)]
-    path = Path(session.create_tmp()) / "constraints.txt"
+    # not in session.create_tmp(), which moves TMPDIR: Ray's sockets need a short path
+    path = Path(session.virtualenv.location) / "constraints.txt"
     path.write_text("".join(kept), encoding="utf-8")
     return str(path)
 
