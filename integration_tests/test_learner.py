@@ -17,7 +17,7 @@ from small_text import (
     PoolBasedActiveLearner,
     SubsamplingQueryStrategy,
 )
-from tiny_host import World, copied_weights, same_weights, save, seed_all, size_of
+from tiny_host import DEPTH, World, copied_weights, same_weights, save, seed_all, size_of
 
 from small_text_comal import CoMAL
 
@@ -60,18 +60,20 @@ def test_rounds_with_every_kind_of_answer(world):
     assert len(learner.indices_labeled) == 21
 
 
-def test_a_classifier_is_freed_when_the_next_round_replaces_it(world):
+@pytest.mark.parametrize("frozen_layers", [0, None, DEPTH])
+def test_a_classifier_is_freed_when_the_next_round_replaces_it(world, frozen_layers):
     """Not only when Python looks for cycles: until then every round would hold another copy of the model."""
-    learner = world.learner()
+    learner = world.learner(frozen_layers=frozen_layers)
     world.answer(learner, 5)
     gc.collect()
     gc.disable()
     try:
         first = learner.classifier
-        old = [weakref.ref(part) for part in (first, first.model, first.branch, first.encoder)]
-        del first
+        parts = [first, first.branch, first.encoder, *first.model.modules()]
+        old = [weakref.ref(part) for part in parts]
+        del first, parts
         world.answer(learner, 5)
-        assert [part() for part in old] == [None] * 4
+        assert [part() for part in old] == [None] * len(old)
     finally:
         gc.enable()
 

@@ -411,8 +411,8 @@ class CoMALClassificationFactory(AbstractClassifierFactory):
 def _without_owner(method: Callable[[], Any]) -> Callable[[], Any]:
     """`method` without a reference to its object.
 
-    A classifier that an encoder of its own referred to would, with all its weights, outlive its round until Python looks
-    for cycles, which is seldom where a pool's documents are many objects.
+    A classifier that an encoder of its own referred to would outlive its round, with all its weights, until Python
+    looks for cycles, which is seldom where a pool's documents are many objects.
     """
     reference = weakref.WeakMethod(method)
 

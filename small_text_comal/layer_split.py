@@ -120,7 +120,7 @@ def split_at(features: nn.Module, stack: LayerStack, depth: int) -> FrozenSplit:
     """Cut a feature view after its first `depth` layers, 0 to stack.depth."""
     layers = list(features.get_submodule(stack.layers))  # type: ignore[call-overload]
     # one more layer than the model has would be one too many for encoders that number them (transformers 4.57)
-    lower = [*layers[:depth], _Stop(layers[depth])] if depth < len(layers) else [*layers[:-1], _stop_after(layers[-1])]
+    lower = [*layers[:depth], _Stop(layers[depth])] if depth < len(layers) else [*layers[:-1], _StopAfter(layers[-1])]
     prefix = with_modules(features, {stack.layers: nn.ModuleList(lower)})
     below: dict[str, nn.Module] = {path: _PassThrough() for path in _below_the_layers(features, stack)}
     suffix = with_modules(features, {**below, stack.layers: nn.ModuleList(layers[depth:])})
@@ -173,17 +173,22 @@ class _Stop(nn.Module):
         raise _ReachedError(hidden_states)
 
 
-def _stop_after(layer: nn.Module) -> nn.Module:
-    """A view of a layer that ends the forward pass with its output."""
-    view = with_modules(layer, {})
-    run = view.forward
+class _StopAfter(nn.Module):
+    """Runs a layer in its place, and ends the forward pass with its output."""
 
-    def forward(*args: Any, **kwargs: Any) -> Tensor:
-        output = run(*args, **kwargs)
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        output = self.layer(*args, **kwargs)
         raise _ReachedError(output[0] if isinstance(output, tuple) else output)
-
-    view.__dict__["forward"] = forward
-    return view
 
 
 class _PassThrough(nn.Module):
