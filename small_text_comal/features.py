@@ -217,7 +217,7 @@ class DocumentEncoder:
         """The fastest way through the model that gives the whole model's features on some of these documents."""
         spread = np.argsort(documents.lengths, kind="stable")[np.linspace(0, len(documents) - 1, 4).astype(int)]
         ids, mask = documents.padded(np.unique(spread), self.device, self.pad_id)
-        if ids.shape[1] == 1:  # single tokens would not show which tokens the head reads
+        if ids.shape[1] < 3:  # one token, or two of which one is masked below, would not show which the head reads
             ids = torch.arange(3, device=self.device)[None]
             mask = torch.ones_like(ids)
         mask[0, -1] = 0  # documents of one length would show nothing of how padding is treated

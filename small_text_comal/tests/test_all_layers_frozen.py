@@ -32,10 +32,11 @@ def test_all_layers_frozen_keeps_the_token_that_the_head_reads(name):
 
 
 @pytest.mark.parametrize("frozen", [0, 2, DEPTH])
-def test_single_tokens_do_not_hide_that_the_head_reads_all(frozen):
+@pytest.mark.parametrize("short", [[1, 1], [2], [2, 1]])
+def test_short_documents_do_not_hide_that_the_head_reads_all(frozen, short):
     model = tiny_model("modernbert", classifier_pooling="mean")
     encoder = DocumentEncoder(model, LABELS, frozen_layers=frozen, cache=small_cache())
-    for rows in (token_rows([1, 1], padded_to=4), ROWS):
+    for rows in (token_rows(short, padded_to=4), ROWS):
         torch.testing.assert_close(streamed_logits(encoder, rows), logits_one_by_one(model, rows), **EXACT)
 
 
