@@ -122,7 +122,8 @@ def split_at(features: nn.Module, stack: LayerStack, depth: int) -> FrozenSplit:
     # one more layer than the model has would be one too many for encoders that number them (transformers 4.57)
     lower = [*layers[:depth], _Stop(layers[depth])] if depth < len(layers) else [*layers[:-1], _StopAfter(layers[-1])]
     prefix = with_modules(features, {stack.layers: nn.ModuleList(lower)})
-    below: dict[str, nn.Module] = {path: _PassThrough() for path in _below_the_layers(features, stack)}
+    like = next(features.parameters()).new_empty(0)
+    below: dict[str, nn.Module] = {path: _PassThrough(like) for path in _below_the_layers(features, stack)}
     suffix = with_modules(features, {**below, stack.layers: nn.ModuleList(layers[depth:])})
     return FrozenSplit(Prefix(prefix), suffix)
 
@@ -193,6 +194,10 @@ class _StopAfter(nn.Module):
 
 class _PassThrough(nn.Module):
     """Stands in the embeddings' place and returns the hidden states that were given as `inputs_embeds`."""
+
+    def __init__(self, like: Tensor) -> None:
+        super().__init__()
+        self.like = like  # where an encoder without layers and pooler finds its dtype (ELECTRA, transformers 4.57)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         for value in (*args, *kwargs.values()):
