@@ -167,8 +167,13 @@ def test_amp_arguments_do_nothing_on_the_cpu(world):
 
 @ONLY_2
 def test_compile_model_compiles_the_trainable_layers(world, monkeypatch):
-    compiled = []
-    monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(module) or module)
+    compiled, compile_module = [], torch.compile
+
+    def without_code(module, **options):
+        compiled.append(module)
+        return compile_module(module, backend="eager", **options)
+
+    monkeypatch.setattr(torch, "compile", without_code)
     arguments, _ = model_arguments(str(world.folder))
     arguments.compile_model = True
     factory = world.factory()

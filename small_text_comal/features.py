@@ -256,7 +256,7 @@ class _Route(NamedTuple):
 
     @property
     def run(self) -> Callable[..., Any]:
-        return self.compiled or self.trainable
+        return self.trainable if self.compiled is None else self.compiled  # a compiled module has no truth value
 
 
 def _same_features(route: _Route, ids: Tensor, mask: Tensor, expected: Tensor) -> bool:
