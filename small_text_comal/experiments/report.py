@@ -107,15 +107,17 @@ def _score_table(results: Results, dataset: str, *, at_the_end: bool) -> Table:
 
 
 def _round_table(results: Results, dataset: str, metric: str) -> Table:
-    """Mean over the seeds after each round; of many rounds, evenly spread ones with the first and the last."""
+    """Mean over the seeds after each round; of many rounds, evenly spread ones with the first and the last.
+
+    Runs of several folders may stop at other numbers of labels: a cell is empty where a strategy has no such round.
+    """
     curves = {name: results.of(dataset, name) for name in results.strategies() if results.of(dataset, name)}
     means = {name: mean_curve(runs, [run.metrics[metric] for run in runs]) for name, runs in curves.items()}
-    labels = max((curve.labels for curve in means.values()), key=len)
-    shown = np.unique(np.linspace(0, len(labels) - 1, ROUNDS_SHOWN).round().astype(int))
-    rows = [
-        [name, *(f"{curve.mean[i]:.3f}" if i < len(curve.mean) else "" for i in shown)] for name, curve in means.items()
-    ]
-    return ["strategy", *(str(labels[i]) for i in shown)], rows
+    labels = np.unique(np.concatenate([curve.labels for curve in means.values()]))
+    shown = labels[np.unique(np.linspace(0, len(labels) - 1, ROUNDS_SHOWN).round().astype(int))].tolist()
+    scores = {name: dict(zip(curve.labels.tolist(), curve.mean, strict=True)) for name, curve in means.items()}
+    rows = [[name, *(f"{found[n]:.3f}" if n in found else "" for n in shown)] for name, found in scores.items()]
+    return ["strategy", *map(str, shown)], rows
 
 
 def _cost_table(results: Results, dataset: str, metric: str) -> Table:

@@ -186,6 +186,16 @@ def test_report_shows_the_first_and_the_last_of_many_rounds(tmp_path):
     assert not any(mmc[3:])
 
 
+def test_report_puts_the_scores_of_each_folder_under_its_own_numbers_of_labels(tmp_path):
+    write_run(tmp_path / "a", Run("d", "CoMAL", 0), [0.1, 0.2, 0.3], first=100, step=50)
+    write_run(tmp_path / "b", Run("d", "MMC", 0), [0.4, 0.5], first=50, step=100)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    write_report(read_results(folders), folders, tmp_path, main_metric="micro_f1")
+    table = (tmp_path / "report.md").read_text(encoding="utf-8").split("## d: micro-F1 at labels\n\n")[1].splitlines()
+    cells = [[cell.strip() for cell in table[i].split("|")[2:-1]] for i in (0, 2, 3)]
+    assert cells == [["50", "100", "150", "200"], ["", "0.100", "0.200", "0.300"], ["0.400", "", "0.500", ""]]
+
+
 class FakeBranchLearner:
     """Positive pairs lie around a centre of their label, negative pairs around one point."""
 
