@@ -31,9 +31,12 @@ def known_name(name: str, known: Iterable[str], *, kind: str) -> str:
     >>> known_name("Micro-F1", ["micro_f1", "macro_f1"], kind="metric")
     'micro_f1'
     """
+    known = list(known)
+    if name in known:  # "BESRA(alpha=1.5)" and "BESRA(alpha=15)" are alike without their points
+        return name
     plain = {_plain(candidate): candidate for candidate in known}
     if _plain(name) in plain:
         return plain[_plain(name)]
     near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
     suggestion = f" Did you mean {plain[near[0]]!r}?" if near else ""
-    raise ValueError(f"unknown {kind} {name!r}.{suggestion} Known: {', '.join(sorted(plain.values()))}")
+    raise ValueError(f"unknown {kind} {name!r}.{suggestion} Known: {', '.join(sorted(known))}")

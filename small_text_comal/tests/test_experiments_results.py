@@ -62,6 +62,13 @@ def test_only_some_strategies_are_read(tmp_path):
         read_results([tmp_path], only=["BESR"])
 
 
+def test_only_tells_strategies_apart_whose_options_differ_in_a_point(tmp_path):
+    names = ["BESRA(alpha=1.5)", "BESRA(alpha=15)"]
+    for name in names:
+        write_run(tmp_path, Run("d", name, 0), [0.1])
+    assert [read_results([tmp_path], only=[name]).strategies() for name in names] == [[name] for name in names]
+
+
 def test_no_records_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="run small-text-comal compare first"):
         read_results([tmp_path])
