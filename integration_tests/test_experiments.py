@@ -187,11 +187,13 @@ def test_a_killed_comparison_goes_on_to_the_same_indices(settings, uninterrupted
     assert "\r" not in ended.stdout + ended.stderr
 
 
-def test_runs_share_the_frozen_layers_also_after_a_kill(settings, uninterrupted, tmp_path):
-    settings |= {"cache_folder": str(tmp_path / "cache")}
+def test_runs_share_the_frozen_layers_also_after_a_kill(settings, uninterrupted, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_DISK", str(tmp_path))
+    settings |= {"cache_folder": "$SOME_DISK/cache"}
     file = write_toml(settings, tmp_path / "x.toml")
     command = [sys.executable, "-c", KILLED, "store", "1", "compare", str(file)]
-    ended = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    environment = {**ENVIRONMENT, "SOME_DISK": str(tmp_path)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     run({**settings, "seeds": [0, 1]})
     assert_same_records(settings, uninterrupted)

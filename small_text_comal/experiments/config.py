@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.experiments.dataset_spec import DatasetSpec
 from small_text_comal.experiments.evaluation import METRICS, checked_metrics
+from small_text_comal.experiments.paths import filled_path
 
 __all__ = ["EncoderOptions", "ExperimentConfig", "TrainingOptions"]
 
@@ -76,7 +77,8 @@ class ExperimentConfig:
     full_data : also train once on all labels, for the share of the full-data score that a strategy reaches
     encoder, training, branch : options of the classifier
     device : "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1"
-    cache_folder : keeps the frozen layers' output for all runs on the same data; "": each run computes its own
+    cache_folder : keeps the frozen layers' output for all runs on the same data, environment variables and ~ are filled
+        in; "": each run computes its own
     threads : CPU threads of a run; 0: the machine's cores divided by the runs that go side by side
 
     Raises
@@ -108,6 +110,8 @@ class ExperimentConfig:
             if not getattr(self, name):
                 raise ValueError(f"{name}: expected at least one, got none")
         object.__setattr__(self, "metrics", checked_metrics(self.metrics))
+        if not isinstance(self.cache_folder, str):
+            raise ValueError(f"cache_folder: expected a folder's path, got {self.cache_folder!r}")
         _require_counts(self, ("initial_size", "query_size"), minimum=1)
         _require_counts(self, ("rounds", "min_per_label", "threads"), minimum=0)
         for seed in self.seeds + tuple(seed for spec in self.datasets for seed in spec.seeds or ()):
@@ -116,6 +120,10 @@ class ExperimentConfig:
         names = [spec.name for spec in self.datasets]
         if len(set(names)) < len(names):
             raise ValueError(f"datasets: expected different names, got {names}; set name in the second of each pair")
+
+    def resolved_cache_folder(self) -> str | None:
+        """Return `cache_folder` with environment variables and ~ filled in, None where each run computes its own."""
+        return filled_path(self.cache_folder, where="cache_folder") or None
 
 
 def _require_counts(options: object, names: tuple[str, ...], *, minimum: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from small_text_comal.experiments.paths import filled_path
 
 __all__ = ["DatasetSpec", "parse_dataset"]
 
@@ -68,10 +69,7 @@ class DatasetSpec:
         """Return the spec with environment variables and ~ filled in its path."""
         if self.path is None:
             return self
-        path = os.path.expanduser(os.path.expandvars(self.path))
-        if "$" in path:
-            raise ValueError(f"dataset {self.name}: an environment variable in {self.path!r} is not set")
-        return replace(self, path=path)
+        return replace(self, path=filled_path(self.path, where=f"dataset {self.name}"))
 
 
 def parse_dataset(text: str) -> DatasetSpec:

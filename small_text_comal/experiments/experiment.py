@@ -88,6 +88,7 @@ def compare(
     jobs = jobs if jobs is not None else (1 if backend == "loky" else -1)
     if backend == "loky":
         describe_device(config.device)
+        config.resolved_cache_folder()
     strategies, skipped = _usable_strategies(config)
     for name, reason in skipped.items():
         say(f"strategy {name} is skipped: {reason}")

@@ -77,7 +77,7 @@ class SmallTextLearner:
             "patience": training.patience,
             "device": describe_device(self._config.device)["type"],
         }
-        cache = FeatureCacheArguments(folder=self._config.cache_folder or None)
+        cache = FeatureCacheArguments(folder=self._config.resolved_cache_folder())
         return CoMALClassificationFactory(arguments, self._num_classes, keywords, feature_cache=cache)
 
     def _prepare_frozen_layers(self, corpus: Corpus) -> None:

@@ -65,6 +65,7 @@ def test_a_file_that_is_missing_or_broken(tmp_path):
         ({"datasets": ["a:x", "b:x"]}, "datasets: expected different names, got ['x', 'x']"),
         ({"datasets": [{"path": "x"}]}, "[[datasets]]: loader is missing"),
         ({"training": {"learning_rate": 0}}, "learning_rate: expected a number > 0, got 0"),
+        ({"cache_folder": True}, "cache_folder: expected a folder's path, got True"),
     ],
 )
 def test_errors_name_the_option(change, message):
@@ -130,6 +131,16 @@ def config(**changes):
 
 def hashed(options, fingerprint="f"):
     return config_hash(run_settings(options, options.datasets[0], fingerprint))
+
+
+def test_the_cache_folder_may_stand_in_a_variable_or_at_home(monkeypatch):
+    monkeypatch.setenv("SOME_DISK", "/disk")
+    monkeypatch.setenv("HOME", "/home/a")
+    assert config(cache_folder="$SOME_DISK/cache").resolved_cache_folder() == "/disk/cache"
+    assert config(cache_folder="~/cache").resolved_cache_folder() == "/home/a/cache"
+    assert config().resolved_cache_folder() is None
+    with pytest.raises(ValueError, match=r"cache_folder: an environment variable in '\$NOT_SET/x' is not set"):
+        config(cache_folder="$NOT_SET/x").resolved_cache_folder()
 
 
 def test_the_hash_follows_what_decides_the_numbers_and_nothing_else():

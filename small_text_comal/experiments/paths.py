@@ -1,0 +1,26 @@
+"""Paths in experiment files, which no shell has read."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["filled_path"]
+
+
+def filled_path(path: str, *, where: str) -> str:
+    """Return `path` with environment variables and ~ filled in.
+
+    Raises
+    ------
+    ValueError
+        When a variable is not set; the message names `where` the path was written.
+
+    Examples
+    --------
+    >>> filled_path("data/nlupp", where="dataset nlupp")
+    'data/nlupp'
+    """
+    filled = os.path.expanduser(os.path.expandvars(path))
+    if "$" in filled:
+        raise ValueError(f"{where}: an environment variable in {path!r} is not set")
+    return filled
