@@ -22,8 +22,6 @@ from small_text_comal.experiments.strategies import StrategySpec, new_strategy, 
 
 __all__ = ["SmallTextLearner"]
 
-BLOCK = 64  # documents; small enough to be one segment of the cache, which is stored whole or not at all
-
 
 class SmallTextLearner:
     """Trains and queries with small-text; see `rounds.Learner`.
@@ -86,8 +84,9 @@ class SmallTextLearner:
         classifier.model = classifier.model.to(classifier.device)
         for part in (corpus.train, corpus.validation, corpus.test):
             rows = [] if part is None else self._dataset(part).data
-            for start in range(0, len(rows), BLOCK):
-                classifier.encoder.prepare(Documents(rows[start : start + BLOCK]), classifier.predict_batch)
+            block = classifier.predict_batch  # one batch is one segment of the cache, stored whole or not at all
+            for start in range(0, len(rows), block):
+                classifier.encoder.prepare(Documents(rows[start : start + block]), block)
 
     def fit(self, labeled: np.ndarray, seeds: RoundSeeds) -> None:
         """Train a new model on the labeled documents, at positions in the pool."""
