@@ -12,6 +12,8 @@ from small_text_comal.experiments.identity import config_hash, difference, run_s
 from small_text_comal.experiments.plan import FULL_DATA, Run, planned_runs, record_path, rounds_that_fit
 from small_text_comal.experiments.presets import PRESETS, preset
 from small_text_comal.experiments.settings import merged_config
+from small_text_comal.experiments.strategies import parse_strategy
+from small_text_comal.query_strategies.registry import strategy_names
 
 FILE = """
 output = "runs/x"
@@ -204,3 +206,17 @@ def test_the_study_of_the_documentation_can_be_read():
         "reuters": (3, (0, 1)),
     }
     assert (config.initial_size, config.query_size, config.rounds) == (100, 50, 10)
+
+
+@pytest.mark.skipif(not STUDY.exists(), reason="docs/ is not installed with the package")
+def test_the_baselines_of_the_documentation_go_into_the_studys_folder():
+    study, baselines = (
+        config_from_mapping(read_toml(STUDY.with_name(name))) for name in (STUDY.name, "baselines.toml")
+    )
+    assert baselines.output == study.output
+    assert {spec.name for spec in baselines.datasets} == {"nlupp", "argvalues"}
+    for spec in baselines.datasets:
+        same = next(other for other in study.datasets if other.name == spec.name)
+        assert run_settings(baselines, spec, "data") == run_settings(study, same, "data")
+    names = {parse_strategy(name).name for name in study.strategies + baselines.strategies}
+    assert names >= set(strategy_names())
