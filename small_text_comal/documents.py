@@ -15,6 +15,7 @@ from torch import Tensor
 __all__ = ["Documents", "length_sorted_batches", "shuffled_batches"]
 
 _CHUNK = 1024
+_IDS, _MASK = 0, 1  # places in a row
 _BATCHES_SORTED_TOGETHER = 16
 
 
@@ -30,9 +31,13 @@ class Documents:
 
     Attributes
     ----------
-    ids, masks : lists of N tensors (length,) int64; views of the caller's tensors
     lengths : (N,) int64
     padded_length : the longest S, what a batch without trimming would be padded to
+
+    Notes
+    -----
+    Beside the caller's tensors it holds a reference and a length for each document: two views a document would be
+    100 MiB for 100,000.
 
     Examples
     --------
@@ -42,50 +47,64 @@ class Documents:
     """
 
     def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
-        self.ids: list[Tensor] = []
-        self.masks: list[Tensor] = []
+        self._rows: list[Sequence[Any]] = []
         self.padded_length = 0
+        lengths = [np.zeros(0, dtype=np.int64)]
         iterator = iter(rows)
         while chunk := list(islice(iterator, _CHUNK)):
-            self._append(chunk)
-        self.lengths = np.array([len(ids) for ids in self.ids], dtype=np.int64)
-
-    def _append(self, chunk: list[Sequence[Any]]) -> None:
-        widths = {row[0].shape[-1] for row in chunk}
-        self.padded_length = max(self.padded_length, *widths)
-        groups = [chunk] if len(widths) == 1 else [[row] for row in chunk]
-        for group in groups:
-            mask = torch.cat([row[1].reshape(1, -1) for row in group])
-            lengths = mask.shape[1] - mask.flip(1).ne(0).int().argmax(dim=1)
-            lengths[mask.ne(0).sum(dim=1) == 0] = 1  # a document without tokens still needs one position
-            for row, length in zip(group, lengths.tolist(), strict=True):
-                self.ids.append(row[0].reshape(-1)[:length])
-                self.masks.append(row[1].reshape(-1)[:length])
+            self._rows += chunk
+            widths = {row[0].shape[-1] for row in chunk}
+            self.padded_length = max(self.padded_length, *widths)
+            groups = [chunk] if len(widths) == 1 else [[row] for row in chunk]
+            lengths += [_trimmed_lengths(group) for group in groups]
+        self.lengths = np.concatenate(lengths)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._rows)
+
+    @property
+    def ids(self) -> list[Tensor]:
+        """Token ids (length,) int64 of each document; views of the caller's tensors."""
+        return [self._trimmed(row, _IDS) for row in range(len(self))]
+
+    @property
+    def masks(self) -> list[Tensor]:
+        """Attention mask (length,) int64 of each document; views of the caller's tensors."""
+        return [self._trimmed(row, _MASK) for row in range(len(self))]
+
+    def _trimmed(self, row: int, part: int) -> Tensor:
+        return self._rows[row][part].reshape(-1)[: self.lengths[row]]
 
     def subset(self, rows: np.ndarray) -> Documents:
         """Return the documents at the positions `rows`."""
         subset = Documents([])
-        subset.ids, subset.masks = [self.ids[row] for row in rows], [self.masks[row] for row in rows]
+        subset._rows = [self._rows[row] for row in rows]
         subset.lengths, subset.padded_length = self.lengths[rows], self.padded_length
         return subset
 
     def padded(self, rows: np.ndarray, device: torch.device | str, pad_id: int = 0) -> tuple[Tensor, Tensor]:
         """Return ids and mask (b, longest) of the documents `rows`, padded with `pad_id` and mask 0, on `device`."""
-        ids = torch.nn.utils.rnn.pad_sequence([self.ids[r] for r in rows], batch_first=True, padding_value=pad_id)
-        return ids.to(device, non_blocking=True), self.padded_mask(rows, device)
+        ids = [self._trimmed(row, _IDS) for row in rows]
+        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=pad_id)
+        return padded.to(device, non_blocking=True), self.padded_mask(rows, device)
 
     def padded_mask(self, rows: np.ndarray, device: torch.device | str) -> Tensor:
         """Return the mask (b, longest) of the documents `rows` on `device`."""
-        mask = torch.nn.utils.rnn.pad_sequence([self.masks[row] for row in rows], batch_first=True)
+        mask = torch.nn.utils.rnn.pad_sequence([self._trimmed(row, _MASK) for row in rows], batch_first=True)
         return mask.to(device, non_blocking=True)
 
     @cached_property
     def keys(self) -> list[bytes]:
         """For each document 16 bytes that tell its tokens from any other's."""
-        return [_content_key(ids, mask) for ids, mask in zip(self.ids, self.masks, strict=True)]
+        return [_content_key(self._trimmed(row, _IDS), self._trimmed(row, _MASK)) for row in range(len(self))]
+
+
+def _trimmed_lengths(rows: list[Sequence[Any]]) -> np.ndarray:
+    """Lengths (b,) up to the last real token, of rows padded to one width."""
+    mask = torch.cat([row[_MASK].reshape(1, -1) for row in rows])
+    lengths = mask.shape[1] - mask.flip(1).ne(0).int().argmax(dim=1)
+    lengths[mask.ne(0).sum(dim=1) == 0] = 1  # a document without tokens still needs one position
+    return lengths.cpu().numpy().astype(np.int64)
 
 
 def _content_key(ids: Tensor, mask: Tensor) -> bytes:
