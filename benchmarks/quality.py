@@ -1,6 +1,6 @@
 """Micro-F1 after five rounds of CoMAL, with and without the feature cache.
 
-All layers are frozen here: with fewer, so few labels do not take micro-F1 off 0, and nothing would be compared.
+All layers are frozen here: with fewer, so few labels teach the encoder little, and little would be compared.
 """
 
 from __future__ import annotations

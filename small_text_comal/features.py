@@ -139,7 +139,7 @@ class DocumentEncoder:
                 ids, mask = documents.padded(rows, self.device, self.pad_id)
                 return route.run(input_ids=ids, attention_mask=mask).logits
             hidden = self._prefix(documents, rows) if self.cache is None else self._cached(documents, rows)
-            mask = documents.padded_mask(rows, self.device)[:, : hidden.shape[1]]
+            mask = documents.padded_mask(rows, self.device)
             return route.run(inputs_embeds=hidden, attention_mask=mask).logits
 
     def dropout_modules(self) -> list[nn.Module]:
@@ -264,8 +264,7 @@ def _same_features(route: _Route, ids: Tensor, mask: Tensor, expected: Tensor) -
         if route.prefix is None:
             got = route.trainable(input_ids=ids, attention_mask=mask).logits
         else:
-            hidden = route.prefix(ids, mask)
-            got = route.trainable(inputs_embeds=hidden, attention_mask=mask[:, : hidden.shape[1]]).logits
+            got = route.trainable(inputs_embeds=route.prefix(ids, mask), attention_mask=mask).logits
     except Exception:  # whatever an unknown architecture raises, the whole model still works
         return False
     scale = float(expected.abs().max())

@@ -12,7 +12,7 @@ from small_text import PoolBasedActiveLearner
 from small_text_comal import host
 from small_text_comal.classifier import CoMALClassificationFactory
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.documents import Documents
+from small_text_comal.documents import Documents, length_sorted_batches
 from small_text_comal.experiments.config import ExperimentConfig
 from small_text_comal.experiments.corpus import Corpus, TextSet
 from small_text_comal.experiments.dataset_spec import DatasetSpec
@@ -28,8 +28,8 @@ class SmallTextLearner:
 
     A round makes its own learner, strategy and classifier, so that nothing but the labels and the round's seeds decides
     it. The frozen layers' output is kept for all rounds, and in `cache_folder` for all runs. It is computed at the
-    start, in blocks of documents in the corpus' order: batches put together otherwise would give other last bits, and a
-    resumed run other indices.
+    start, in the same batches in every run: batches put together otherwise would give other last bits, and a resumed
+    run other indices.
 
     Parameters
     ----------
@@ -83,10 +83,11 @@ class SmallTextLearner:
         classifier.load_model()
         classifier.model = classifier.model.to(classifier.device)
         for part in (corpus.train, corpus.validation, corpus.test):
-            rows = [] if part is None else self._dataset(part).data
-            block = classifier.predict_batch  # one batch is one segment of the cache, stored whole or not at all
-            for start in range(0, len(rows), block):
-                classifier.encoder.prepare(Documents(rows[start : start + block]), block)
+            documents = Documents([] if part is None else self._dataset(part).data)
+            # one batch at a time, which is one segment of the cache: stored whole or not at all
+            token_budget = classifier.predict_batch * documents.padded_length
+            for batch in length_sorted_batches(documents.lengths, token_budget):
+                classifier.encoder.prepare(documents.subset(batch), classifier.predict_batch)
 
     def fit(self, labeled: np.ndarray, seeds: RoundSeeds) -> None:
         """Train a new model on the labeled documents, at positions in the pool."""

@@ -1,6 +1,16 @@
-"""Repeatable property tests: hypothesis draws the same examples on every run, and no machine is too slow for it."""
+"""Repeatable tests: hypothesis draws the same examples on every run, and notes that come once come once in each."""
 
+import pytest
 from hypothesis import settings
 
+from small_text_comal import features
+
+# no machine is too slow for these examples
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=25, database=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def notes_are_new():
+    for note in (features._note_no_split, features._note_out_of_memory):
+        note.cache_clear()

@@ -85,6 +85,7 @@ def test_subset_keeps_padded_length_and_keys():
     assert subset.padded_length == 8
     assert subset.lengths.tolist() == [2, 3]
     assert subset.keys == [documents.keys[2], documents.keys[0]]
+    assert documents.subset(np.array([2, 0])).keys[0] is documents.keys[2]  # not computed again
 
 
 def test_keys_tell_contents_apart_and_ignore_trailing_padding():

@@ -164,6 +164,7 @@ def test_a_dataset_can_have_strategies_and_seeds_of_its_own(made, settings):
     [
         ({"strategies": ["CoMAAL"]}, "unknown strategy 'CoMAAL'. Did you mean 'CoMAL'?"),
         ({"initial_size": 45}, "dataset toy, seed 0: a pool of 50 documents is smaller than initial_size 45"),
+        ({"cache_folder": "$NOT_SET/x"}, "cache_folder: an environment variable in '$NOT_SET/x' is not set"),
         ({"device": "cuda:77"}, "device 'cuda:77': expected auto, cpu or a GPU of this machine"),
         ({"initial_size": 1, "min_per_label": 2}, "dataset toy, seed 0: n_samples=1 cannot hold 2 positive(s)"),
     ],

@@ -153,6 +153,7 @@ def test_the_hash_follows_what_decides_the_numbers_and_nothing_else():
         {"rounds": 3},
         {"strategies": ("MMC",)},
         {"threads": 3},
+        {"cache_folder": "z"},
         {"full_data": False},
     ]
     for change in same:

@@ -6,6 +6,7 @@ from tiny_encoders import (
     DEPTH,
     EXACT,
     LABELS,
+    ROWS,
     logits_one_by_one,
     small_cache,
     streamed_logits,
@@ -16,17 +17,8 @@ from tiny_encoders import (
 from transformers import BertForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from small_text_comal import features as features_module
 from small_text_comal.documents import Documents
 from small_text_comal.features import DocumentEncoder
-
-ROWS = token_rows([9, 3, 12, 6, 3, 7, 11], padded_to=15)
-
-
-@pytest.fixture(autouse=True)
-def notes_are_new():
-    for note in (features_module._note_no_split, features_module._note_out_of_memory):
-        note.cache_clear()
 
 
 class OwnHead(BertForSequenceClassification):
@@ -107,6 +99,13 @@ def test_a_head_that_reads_all_tokens_keeps_the_whole_last_layer():
     encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
     torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
     assert encoder.route.prefix is not None
+
+
+def test_heads_that_read_one_and_all_tokens_share_a_cache():
+    shared = small_cache()
+    for model in (tiny_model("bert"), made_of(MeanOfTokens), tiny_model("bert")):  # same weights, same config
+        encoder = DocumentEncoder(model, LABELS, frozen_layers=DEPTH, cache=shared)
+        torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
 
 
 def test_deberta_with_a_convolution_runs_whole():

@@ -13,6 +13,7 @@ from tiny_encoders import (
     FIRST_TOKEN_HEADS,
     HIDDEN,
     LABELS,
+    ROWS,
     logits_one_by_one,
     small_cache,
     streamed_logits,
@@ -24,14 +25,6 @@ from small_text_comal import features as features_module
 from small_text_comal.documents import Documents
 from small_text_comal.features import DocumentEncoder, default_frozen_layers
 from small_text_comal.layer_split import find_layers
-
-ROWS = token_rows([9, 3, 12, 6, 3, 7, 11], padded_to=15)
-
-
-@pytest.fixture(autouse=True)
-def notes_are_new():
-    for note in (features_module._note_no_split, features_module._note_out_of_memory):
-        note.cache_clear()
 
 
 def count_calls(module):
