@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +214,39 @@ def assert_same_records(settings, uninterrupted):
 def test_processes_side_by_side_give_the_same_records(settings, uninterrupted):
     run({**settings, "seeds": [0, 1]}, jobs=2)
     assert_same_records(settings, uninterrupted)
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps, to see which processes live")
+def test_a_killed_command_leaves_no_process_behind(settings, tmp_path):
+    settings["training"] |= {"max_epochs": 10_000, "patience": 0}
+    settings["full_data"] = True
+    file = write_toml({**settings, "seeds": [0, 1]}, tmp_path / "x.toml")
+    command = [sys.executable, "-m", "small_text_comal.experiments", "compare", str(file), "--jobs", "2"]
+    with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as killed:
+        locks = tmp_path / "out" / "records"
+        assert _comes_true(lambda: len(list(locks.rglob("*.lock"))) == 2)
+        workers = _living_children(killed.pid)
+        assert len(workers) >= 2
+        killed.kill()
+        killed.wait()
+        assert _comes_true(lambda: not any(_is_alive(pid) for pid in workers))
+
+
+def _comes_true(condition, *, within=60):
+    deadline = time.monotonic() + within
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return condition()
+
+
+def _living_children(pid):
+    shown = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
+    return [int(child) for child in shown.stdout.split()]
+
+
+def _is_alive(pid):
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(shown.stdout.strip()) and not shown.stdout.startswith("Z")
 
 
 def test_two_node_ray_cluster_gives_the_same_records(settings, uninterrupted):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import traceback
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from small_text_comal.experiments.corpus import Corpus, fingerprint
 from small_text_comal.experiments.dataset_spec import DatasetSpec
 from small_text_comal.experiments.identity import config_hash, run_settings
 from small_text_comal.experiments.learner import SmallTextLearner
+from small_text_comal.experiments.orphans import end_with
 from small_text_comal.experiments.plan import FULL_DATA, Run, record_path
 from small_text_comal.experiments.prepare import load_corpus
 from small_text_comal.experiments.progress import RunProgress
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 ERROR_SUFFIX = ".error.txt"  # beside the records of a run that failed: the traceback
 
+_LOCK_WAIT = 5.0  # seconds; workers of a command that was killed need a moment to end
 # Runs seed the global generators of torch and NumPy: a process (a Dask worker with threads) does one at a time.
 _ONE_AT_A_TIME = threading.Lock()
 _corpora: dict[str, Corpus] = {}
@@ -53,7 +54,7 @@ class Task:
     threads : CPU threads, for a run without records
     verbose : show what the libraries say
     records : the run's records that the sender has; a machine without the sender's disk goes on from these
-    parent : process that must be this one or its parent while the run goes on; None where the sender is elsewhere
+    parent : process that the run ends with; None where the sender is elsewhere
     """
 
     config: ExperimentConfig
@@ -82,6 +83,7 @@ class RunResult(NamedTuple):
 
 def execute(task: Task) -> RunResult:
     """Do what is missing of a run; an error is returned, so that it does not take other runs with it."""
+    end_with(task.parent)
     path = record_path(Path(task.config.output), task.run)
     records: list[dict[str, Any]] = []
     try:
@@ -101,7 +103,7 @@ def execute(task: Task) -> RunResult:
 def _only_writer(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(path.with_suffix(".lock"), timeout=0):
+        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_WAIT):
             yield
     except Timeout:
         raise RecordsError(f"another process is writing {path}: wait until it ends, or end it") from None
@@ -144,7 +146,7 @@ def _continue(task: Task, file: RecordFile) -> None:
             return
         _warn_of_other_versions(file, plan.common["versions"])
         learner = SmallTextLearner(corpus, split, task.config, spec=task.spec, strategy=_strategy(task.run))
-        progress = _Watch(task, plan.rounds + 1, done=len(file.records))
+        progress = RunProgress(str(task.run), plan.rounds + 1, done=len(file.records))
         try:
             run_rounds(learner, split, plan, file, observer=progress)
         finally:
@@ -201,16 +203,3 @@ def _keep_traceback(path: Path) -> None:
         path.with_suffix(ERROR_SUFFIX).write_text(traceback.format_exc(), encoding="utf-8")
     except OSError as error:  # the disk may be what failed
         logger.warning("no traceback kept: %s", error)
-
-
-class _Watch(RunProgress):
-    """The bar of a run, which also ends a run whose sender was killed: its successor writes the same records."""
-
-    def __init__(self, task: Task, rounds: int, *, done: int) -> None:
-        super().__init__(str(task.run), rounds, done=done)
-        self._parent = task.parent
-
-    def before_round(self, number: int, labels: int) -> None:
-        if self._parent not in (None, os.getpid(), os.getppid()):
-            raise RuntimeError("the process that started this run has ended")
-        super().before_round(number, labels)
