@@ -227,7 +227,7 @@ def _contrastive_loss(latent: Tensor, labels: Tensor, arguments: ContrastiveBran
 
 def _linear(in_features: int, out_features: int, generator: torch.Generator | None) -> nn.Linear:
     """A linear layer with PyTorch's default weights from `generator`; the global one is not touched."""
-    layer = nn.utils.skip_init(nn.Linear, in_features, out_features)
+    layer = nn.utils.skip_init(nn.Linear, in_features, out_features, dtype=torch.float32)
     bound = 1 / math.sqrt(in_features)
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArgu
 from small_text_comal.documents import Documents
 from small_text_comal.dropout_masks import one_sampled_network
 from small_text_comal.feature_cache import FeatureCache
-from small_text_comal.features import DocumentEncoder, FeatureBatch
+from small_text_comal.features import DocumentEncoder, FeatureBatch, weights_state
 from small_text_comal.host import AbstractClassifierFactory, HostClassification, HostSelection
 from small_text_comal.label_space import LabeledSpace, LabelSpace, labeled_space, latent_blocks, project
 from small_text_comal.training import (
@@ -29,6 +29,14 @@ from small_text_comal.training import (
 from small_text_comal.training_data import training_sets
 
 __all__ = ["CoMALClassification", "CoMALClassificationFactory"]
+
+
+class _FittedFeatures(NamedTuple):
+    """Features of the documents of the last fit: `rows` by content key, and the state of the weights they come from."""
+
+    rows: dict[bytes, int]
+    features: Tensor
+    weights: tuple
 
 
 class CoMALClassification(HostClassification):
@@ -96,8 +104,8 @@ class CoMALClassification(HostClassification):
         self.branch: ContrastiveBranch | None = None
         self.history: dict[str, list[dict[str, Any]]] = {}
         self._encoder: DocumentEncoder | None = None
-        self._fitted: tuple[dict[bytes, int], Tensor] | None = None
-        self._folded: FoldedBranch | ContrastiveBranch | None = None
+        self._fitted: _FittedFeatures | None = None
+        self._folded: tuple[tuple, FoldedBranch | ContrastiveBranch] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_encoder": None, "_folded": None}  # made anew where they are needed
@@ -117,7 +125,7 @@ class CoMALClassification(HostClassification):
         """
         if self.model is None:
             raise ValueError("the classifier has no model yet: call fit() first")
-        if self._encoder is None:
+        if self._encoder is None or self._encoder.model is not self.plain_model:
             self._encoder = DocumentEncoder(
                 self.plain_model,
                 self.num_classes,
@@ -219,7 +227,11 @@ class CoMALClassification(HostClassification):
         inputs = [LabeledFeatures(self._features(part.documents), part.labels.to(self.encoder.device)) for part in sets]
         self.history["branch"] = trainer.fit(*inputs, progress=self.wants_progress)
         keys = [key for part in sets for key in part.documents.keys]
-        self._fitted = {key: row for row, key in enumerate(keys)}, torch.cat([part.features for part in inputs])
+        self._fitted = _FittedFeatures(
+            rows={key: row for row, key in enumerate(keys)},
+            features=torch.cat([part.features for part in inputs]),
+            weights=weights_state(self.plain_model.parameters()),
+        )
 
     def label_probabilities(self, dataset: Any) -> np.ndarray:
         """Return the probability of every label, (N, C) float32, dense on every release.
@@ -233,7 +245,7 @@ class CoMALClassification(HostClassification):
         probabilities = np.empty((len(documents), self.num_classes), dtype=np.float32)
         for batch in self._batches(documents):
             with torch.inference_mode():
-                probabilities[batch.rows] = torch.sigmoid(self.encoder.head(batch.features)).cpu().numpy()
+                probabilities[batch.rows] = torch.sigmoid(self.encoder.logits(batch.features)).cpu().numpy()
         return probabilities
 
     def dropout_probabilities(self, dataset: Any, samples: int = 10, *, seed: int | None = None) -> np.ndarray:
@@ -259,7 +271,7 @@ class CoMALClassification(HostClassification):
         for sample in range(samples):
             with torch.inference_mode(), one_sampled_network(self.encoder.dropout_modules(), generator):
                 for rows, features in self.encoder.stream(documents, self.predict_batch):
-                    result[sample, rows] = torch.sigmoid(self.encoder.head(features)).cpu().numpy()
+                    result[sample, rows] = torch.sigmoid(self.encoder.logits(features)).cpu().numpy()
         return result
 
     def features(self, dataset: Any) -> np.ndarray:
@@ -281,10 +293,8 @@ class CoMALClassification(HostClassification):
             Before `fit`, or without a branch.
         """
         branch = self._fitted_branch()
-        features = self._features(Documents(dataset.data))
-        with torch.inference_mode():
-            for latent in latent_blocks(features, branch):
-                yield latent.cpu()
+        for latent in latent_blocks(self._features(Documents(dataset.data)), branch):
+            yield latent.cpu()
 
     def labeled_space(self, dataset: Any, labels: np.ndarray) -> LabeledSpace:
         """Return label prototypes (C, Z), NaN without positives, and similarities (L, C) of labeled documents.
@@ -329,7 +339,7 @@ class CoMALClassification(HostClassification):
                 self._batches(documents),
                 len(documents),
                 branch,
-                head=self.encoder.head,
+                head=self.encoder.logits,
                 prototypes=torch.as_tensor(prototypes).to(self.encoder.device),
                 with_branch_probabilities=with_branch_probabilities,
             )
@@ -339,28 +349,31 @@ class CoMALClassification(HostClassification):
         if self.branch is None:
             reason = "call fit() first" if self.branch_arguments is not None else "create it with a branch"
             raise ValueError(f"{type(self).__name__} has no contrastive branch: {reason}")
-        if self._folded is None:
-            self._folded = self.branch.folded()
-        return self._folded
+        weights = weights_state(self.branch.parameters())
+        if self._folded is None or self._folded[0] != weights:
+            self._folded = weights, self.branch.folded()
+        return self._folded[1]
 
     def _features(self, documents: Documents) -> Tensor:
         """(N, D) float32 on the model's device."""
-        features = torch.empty(len(documents), self.encoder.head.in_features, device=self.encoder.device)
+        shape = (len(documents), self.encoder.head.in_features)
+        features = torch.empty(shape, dtype=torch.float32, device=self.encoder.device)
         for batch in self._batches(documents):
-            features[torch.from_numpy(batch.rows).to(features.device)] = batch.features.clone()
+            features[torch.from_numpy(batch.rows).to(features.device)] = batch.features
         return features
 
     def _batches(self, documents: Documents) -> Iterator[FeatureBatch]:
         """Features of all documents; those of the last fit are known and not computed again."""
-        encoder = self.encoder
-        index, known = self._fitted or ({}, None)
-        is_known = np.array([key in index for key in documents.keys], dtype=bool) if index else np.zeros(0, dtype=bool)
-        if known is None or not is_known.any():
+        encoder, fitted = self.encoder, self._fitted
+        if fitted is None or fitted.weights != weights_state(self.plain_model.parameters()):
+            fitted = _FittedFeatures({}, torch.empty(0), ())
+        is_known = np.array([key in fitted.rows for key in documents.keys] if fitted.rows else [], dtype=bool)
+        if not is_known.any():
             yield from encoder.stream(documents, self.predict_batch, progress=self.wants_progress)
             return
         rows = np.flatnonzero(is_known)
         for block in np.array_split(rows, max(1, len(rows) // 256)):
-            yield FeatureBatch(block, known[[index[documents.keys[row]] for row in block]])
+            yield FeatureBatch(block, fitted.features[[fitted.rows[documents.keys[row]] for row in block]])
         rest = np.flatnonzero(~is_known)
         for batch in encoder.stream(documents.subset(rest), self.predict_batch, progress=self.wants_progress):
             yield FeatureBatch(rest[batch.rows], batch.features)
@@ -375,7 +388,12 @@ class CoMALClassificationFactory(AbstractClassifierFactory):
     num_classes : C
     classification_kwargs : keywords of CoMALClassification
     kwargs : the same under the name that small-text 1.x uses
-    feature_cache : options of the cache that all classifiers share
+    feature_cache : options of the cache that all classifiers share; may also stand in classification_kwargs
+
+    Raises
+    ------
+    ValueError
+        When a keyword is given twice, or a classifier's option is out of range.
 
     Examples
     --------
@@ -392,14 +410,19 @@ class CoMALClassificationFactory(AbstractClassifierFactory):
         classification_kwargs: dict[str, Any] | None = None,
         *,
         kwargs: dict[str, Any] | None = None,
-        feature_cache: FeatureCacheArguments | None = None,
+        feature_cache: FeatureCache | FeatureCacheArguments | None = None,
     ) -> None:
         if classification_kwargs and kwargs:
             raise ValueError("expected classification_kwargs or kwargs (its name in small-text 1.x), got both")
         self.transformer_model_args = transformer_model_args
         self.num_classes = num_classes
         self.classification_kwargs = dict(classification_kwargs or kwargs or {})
-        self.feature_cache = FeatureCache(feature_cache)
+        # a cache of each classifier's own would be empty in every round
+        of_classifier = self.classification_kwargs.pop("feature_cache", None)
+        if feature_cache is not None and of_classifier is not None:
+            raise ValueError("expected feature_cache once, got it as an argument and in classification_kwargs")
+        cache = feature_cache if feature_cache is not None else of_classifier
+        self.feature_cache = cache if isinstance(cache, FeatureCache) else FeatureCache(cache)
         self.new()  # options that are wrong fail here, before any document is labeled
 
     def new(self) -> CoMALClassification:

@@ -109,7 +109,8 @@ class FeatureCacheArguments:
     ----------
     enabled : False computes the frozen layers anew in every pass
     dtype : "float16" (default), "bfloat16" or "float32" storage
-    memory_limit : bytes of cached states held in memory, default 1 GiB; more goes to memory-mapped files
+    memory_limit : bytes of cached states held in memory, default 1 GiB; more goes to memory-mapped files. The last
+        32 MiB before they are packed do not count
     folder : where those files are kept and shared between runs and processes; None: a temporary folder that goes
         with the process, used only beyond `memory_limit`
 

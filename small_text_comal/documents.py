@@ -63,6 +63,11 @@ class Documents:
         return len(self._rows)
 
     @property
+    def full_lengths(self) -> np.ndarray:
+        """(N,) int64: `padded_length` for each document."""
+        return np.full(len(self), self.padded_length, dtype=np.int64)
+
+    @property
     def ids(self) -> list[Tensor]:
         """Token ids (length,) int64 of each document; views of the caller's tensors."""
         return [self._trimmed(row, _IDS) for row in range(len(self))]
@@ -72,8 +77,11 @@ class Documents:
         """Attention mask (length,) int64 of each document; views of the caller's tensors."""
         return [self._trimmed(row, _MASK) for row in range(len(self))]
 
+    def _whole(self, row: int, part: int) -> Tensor:
+        return self._rows[row][part].reshape(-1)
+
     def _trimmed(self, row: int, part: int) -> Tensor:
-        return self._rows[row][part].reshape(-1)[: self.lengths[row]]
+        return self._whole(row, part)[: self.lengths[row]]
 
     def subset(self, rows: np.ndarray) -> Documents:
         """Return the documents at the positions `rows`."""
@@ -84,11 +92,18 @@ class Documents:
             subset.keys = [self.keys[row] for row in rows]
         return subset
 
-    def padded(self, rows: np.ndarray, device: torch.device | str, pad_id: int = 0) -> tuple[Tensor, Tensor]:
-        """Return ids and mask (b, longest) of the documents `rows`, padded with `pad_id` and mask 0, on `device`."""
-        ids = [self._trimmed(row, _IDS) for row in rows]
+    def padded(
+        self, rows: np.ndarray, device: torch.device | str, pad_id: int = 0, *, trimmed: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Return ids and mask (b, longest) of the documents `rows`, padded with `pad_id` and mask 0, on `device`.
+
+        Without `trimmed`, with all the padding that the caller's tensors have.
+        """
+        take = self._trimmed if trimmed else self._whole
+        ids = [take(row, _IDS) for row in rows]
         padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=pad_id)
-        return padded.to(device, non_blocking=True), self.padded_mask(rows, device)
+        mask = torch.nn.utils.rnn.pad_sequence([take(row, _MASK) for row in rows], batch_first=True)
+        return padded.to(device, non_blocking=True), mask.to(device, non_blocking=True)
 
     def padded_mask(self, rows: np.ndarray, device: torch.device | str) -> Tensor:
         """Return the mask (b, longest) of the documents `rows` on `device`."""

@@ -21,7 +21,8 @@ def one_sampled_network(modules: Iterable[nn.Module], generator: torch.Generator
 
     Parameters
     ----------
-    modules : nn.Dropout modules, in evaluation mode
+    modules : nn.Dropout modules, in evaluation mode; one that drops attention weights (B, heads, S, S) does nothing,
+        since those are no units of the network: their number changes with the document
     generator : CPU generator of the masks
 
     Examples
@@ -35,6 +36,8 @@ def one_sampled_network(modules: Iterable[nn.Module], generator: torch.Generator
     masks: dict[tuple[nn.Module, int], Tensor] = {}
 
     def drop(module: nn.Module, _: Any, output: Tensor) -> Tensor:
+        if output.ndim == 4:
+            return output
         key, keep = (module, output.shape[-1]), 1 - float(module.p)  # type: ignore[arg-type]
         if key not in masks:
             drawn = torch.rand(output.shape[-1], generator=generator) < keep

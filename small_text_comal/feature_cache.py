@@ -6,6 +6,7 @@ temporary folder; with a folder, they are files there, memory-mapped, that other
 
 A segment file is written under another name and renamed when complete, so no reader ever sees half a file; its
 checksum, fingerprint and sizes are verified when it is opened, and a file that fails is left alone and not used.
+What a killed writer left half-written is removed after an hour.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import uuid
 import warnings
 import weakref
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +37,8 @@ __all__ = ["FeatureCache"]
 
 _FORMAT = "small-text-comal hidden states 1"
 _SEGMENT_BYTES = 32 * 2**20  # of states before a segment is closed
+_BEYOND_FLOAT16 = "beyond-float16"  # marks the folder of a model whose states went on in bfloat16
+_ABANDONED = 3600  # seconds after which a file that is still not complete never will be
 
 
 class _Place(NamedTuple):
@@ -50,8 +56,9 @@ class FeatureCache:
 
     Notes
     -----
-    Pickling keeps the options and drops the content. Values read are those that were stored, so a score does not
-    depend on whether its document was cached before.
+    Where several models take turns, each `use` lets go of the others' states: a model that reads must compare its
+    fingerprint with the cache's. Pickling keeps the options and drops the content. Values read are those that were
+    stored, so a score does not depend on whether its document was cached before.
 
     Examples
     --------
@@ -64,9 +71,11 @@ class FeatureCache:
 
     def __init__(self, arguments: FeatureCacheArguments | None = None) -> None:
         self.arguments = arguments or FeatureCacheArguments()
+        self._remove_temporary: Callable[[], Any] = lambda: None
         self._reset("")
 
     def _reset(self, fingerprint: str) -> None:
+        self._remove_temporary()
         self.fingerprint = fingerprint
         self.dtype = getattr(torch, self.arguments.dtype)
         self._places: dict[bytes, _Place] = {}
@@ -132,10 +141,18 @@ class FeatureCache:
             "(FeatureCacheArguments(dtype='float32') stores them exactly)",
             stacklevel=4,
         )
-        self.arguments, self.dtype, self._folder = _replaced(self.arguments, "bfloat16"), torch.bfloat16, None
-        self._pending = {key: states.to(self.dtype) for key, states in self._pending.items()}
+        if self.arguments.folder is not None:
+            try:
+                (self.folder() / _BEYOND_FLOAT16).touch()  # else each new process would begin in float16 again
+            except OSError as error:
+                _note_no_folder("write to", error)
+        self._go_on_in_bfloat16()
         if self.arguments.folder is not None:
             self._open_new_files()
+
+    def _go_on_in_bfloat16(self) -> None:
+        self.arguments, self.dtype, self._folder = replace(self.arguments, dtype="bfloat16"), torch.bfloat16, None
+        self._pending = {key: states.to(self.dtype) for key, states in self._pending.items()}
 
     def close_segment(self) -> None:
         """Pack what was put since the last segment; with a folder, or beyond the memory limit, into a file."""
@@ -164,8 +181,8 @@ class FeatureCache:
             root = self.arguments.folder
             if root is None:
                 root = tempfile.mkdtemp(prefix="small-text-comal-")
-                weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)
-            self._folder = Path(root) / f"{self.fingerprint[:40]}-{str(self.dtype).removeprefix('torch.')}"
+                self._remove_temporary = weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)
+            self._folder = Path(root).expanduser() / f"{self.fingerprint[:40]}-{str(self.dtype).removeprefix('torch.')}"
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
@@ -183,7 +200,10 @@ class FeatureCache:
 
     def _open_new_files(self) -> None:
         try:
+            if self.dtype == torch.float16 and (self.folder() / _BEYOND_FLOAT16).exists():
+                self._go_on_in_bfloat16()
             paths = sorted(self.folder().glob("*.safetensors"))
+            _remove_abandoned(self.folder())
         except OSError as error:
             return _note_no_folder("read", error)
         for path in paths:
@@ -205,8 +225,11 @@ def _note_no_folder(what: str, error: OSError) -> None:
     warnings.warn(f"the feature cache cannot {what} its folder ({error}): states stay in memory", stacklevel=5)
 
 
-def _replaced(arguments: FeatureCacheArguments, dtype: str) -> FeatureCacheArguments:
-    return FeatureCacheArguments(arguments.enabled, dtype, arguments.memory_limit, arguments.folder)
+def _remove_abandoned(folder: Path) -> None:
+    for partial in folder.glob("*.partial"):
+        with suppress(OSError):  # its writer lives after all, and was done first
+            if time.time() - partial.stat().st_mtime > _ABANDONED:
+                partial.unlink()
 
 
 def _is_mapped(tensor: Tensor) -> bool:
@@ -238,15 +261,15 @@ def _read_segment(path: Path, fingerprint: str, dtype: torch.dtype) -> tuple[lis
             tensors = {name: file.get_tensor(name) for name in ("keys", "lengths", "states")}
     except (SafetensorError, OSError, ValueError):
         return None
-    if header.get("format") != _FORMAT or header.get("fingerprint") != fingerprint or tensors["states"].dtype != dtype:
+    keys, states, lengths = tensors["keys"], tensors["states"], tensors["lengths"]
+    is_this_models = {"format": _FORMAT, "fingerprint": fingerprint, "crc32": str(_checksum(tensors))} == header
+    if not is_this_models or states.dtype != dtype or keys.ndim != 2 or len(keys) != len(lengths):
         return None
-    if header.get("crc32") != str(_checksum(tensors)):
+    if int(lengths.sum()) != len(states):
         return None
-    raw = tensors["keys"].numpy().tobytes()
-    width = tensors["keys"].shape[1]
-    states = tensors["states"]
+    raw, width = keys.numpy().tobytes(), keys.shape[1]
     states._small_text_comal_mapped = True
-    return [raw[i : i + width] for i in range(0, len(raw), width)], states, tensors["lengths"]
+    return [raw[i : i + width] for i in range(0, len(raw), width)], states, lengths
 
 
 def _checksum(tensors: dict[str, Tensor]) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from small_text_comal.branch import ContrastiveBranch, FoldedBranch
 from small_text_comal.features import FeatureBatch
@@ -21,6 +21,7 @@ __all__ = ["LabelSpace", "LabeledSpace", "labeled_space", "latent_blocks", "proj
 
 Scorer = ContrastiveBranch | FoldedBranch
 _LATENT_BYTES = 16 * 2**20  # of a block of latent vectors
+_BLOCK_DOCUMENTS = 1024  # at most in a block
 _KEPT_BYTES = 64 * 2**20  # latent vectors of a labeled pool up to this size are not computed twice
 
 
@@ -46,7 +47,9 @@ class LabeledSpace(NamedTuple):
 def latent_blocks(features: Tensor, branch: Scorer) -> Iterator[Tensor]:
     """Yield the latent vectors (b, C, Z) of `features` (N, D), a block of documents at a time, in order."""
     for block in features.split(_block_size(branch)):
-        yield branch.latent(block)
+        with torch.no_grad():  # not across the yield
+            latent = branch.latent(block)
+        yield latent
 
 
 def labeled_space(features: Tensor, labels: Tensor, branch: Scorer) -> LabeledSpace:
@@ -73,7 +76,7 @@ def project(
     n_documents: int,
     branch: Scorer,
     *,
-    head: nn.Module,
+    head: Callable[[Tensor], Tensor],
     prototypes: Tensor,
     with_branch_probabilities: bool = True,
 ) -> LabelSpace:
@@ -103,16 +106,23 @@ def project(
 
 def _blocks_of(batches: Iterable[FeatureBatch], size: int) -> Iterator[FeatureBatch]:
     """The same rows in blocks of `size`: each block reads all maps of the branch, an encoder's batch is too small."""
-    rows, features = np.empty(0, dtype=np.int64), None
+    waiting: list[FeatureBatch] = []
     for batch in batches:
-        rows = np.concatenate([rows, batch.rows])
-        features = batch.features if features is None else torch.cat([features, batch.features])
-        while len(rows) >= size:
-            yield FeatureBatch(rows[:size], features[:size])
-            rows, features = rows[size:], features[size:]
-    if features is not None and len(rows):
-        yield FeatureBatch(rows, features)
+        waiting.append(batch)
+        if sum(len(part.rows) for part in waiting) >= size:
+            joined = _joined(waiting)
+            whole = len(joined.rows) // size * size
+            for start in range(0, whole, size):
+                yield FeatureBatch(joined.rows[start : start + size], joined.features[start : start + size])
+            waiting = [FeatureBatch(joined.rows[whole:], joined.features[whole:])]
+    if waiting and len(waiting[-1].rows):
+        yield _joined(waiting)
+
+
+def _joined(batches: list[FeatureBatch]) -> FeatureBatch:
+    rows, features = zip(*batches, strict=True)
+    return FeatureBatch(np.concatenate(rows), torch.cat(features))
 
 
 def _block_size(branch: Scorer) -> int:
-    return max(1, _LATENT_BYTES // (4 * branch.num_classes * branch.latent_size))
+    return min(_BLOCK_DOCUMENTS, max(1, _LATENT_BYTES // (4 * branch.num_classes * branch.latent_size)))

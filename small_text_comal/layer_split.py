@@ -210,12 +210,14 @@ def first_token_view(layer: nn.Module) -> nn.Module:
     """Return a view of a BERT-like layer that computes its first token only: (B, S, H) -> (B, 1, H).
 
     Keys and values come from all tokens, query and feed-forward from the first. It serves BERT, RoBERTa, ELECTRA and
-    their like; any other layer is returned as it is.
+    their like; any other layer, a causal one among them, is returned as it is.
     """
     attention = getattr(layer, "attention", None)
     inner, output = getattr(attention, "self", None), getattr(attention, "output", None)
     wanted = ("query", "key", "value", "dropout", "num_attention_heads")
     if output is None or not all(hasattr(inner, name) for name in wanted) or hasattr(inner, "distance_embedding"):
+        return layer
+    if getattr(inner, "is_decoder", False) or getattr(inner, "is_causal", False):
         return layer
     return with_modules(
         layer, {"attention.self": _FirstTokenAttention(inner), "attention.output": _FirstTokenResidual(output)}
@@ -269,6 +271,8 @@ def freeze(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
 def _used_below(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
     inside = tuple([f"{stack.embeddings}."] + [f"{stack.layers}.{i}." for i in range(depth)])
     parameters = dict(model.named_parameters())
+    # those inside are frozen anyway, and their gradients would take as much memory again
+    others = {name: value for name, value in parameters.items() if not name.startswith(inside)}
     ids = torch.ones((1, 4), dtype=torch.long, device=next(iter(parameters.values())).device)
     trainable = {name: value.requires_grad for name, value in parameters.items()}
     try:
@@ -276,11 +280,11 @@ def _used_below(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
             value.requires_grad_(True)
         with torch.enable_grad():
             hidden = split_at(model, stack, depth).prefix(ids, torch.ones_like(ids))
-        gradients = torch.autograd.grad(hidden.sum(), list(parameters.values()), allow_unused=True)
+        gradients = torch.autograd.grad(hidden.sum(), list(others.values()), allow_unused=True)
     except Exception:  # an architecture that cannot be split is frozen by the names of its modules
         return [name for name in parameters if name.startswith(inside)]
     finally:
         for name, value in parameters.items():
             value.requires_grad_(trainable[name])
-    used = {name for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+    used = {name for name, gradient in zip(others, gradients, strict=True) if gradient is not None}
     return [name for name in parameters if name in used or name.startswith(inside)]

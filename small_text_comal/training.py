@@ -157,7 +157,7 @@ class ClassifierTrainer:
         labels = train.labels[rows].to(encoder.device)
         features = encoder.features(train.documents, rows.numpy())
         with encoder.autocast():
-            logits = encoder.head(features)
+            logits = encoder.logits(features)
         loss = _document_losses(logits, labels, plan.pos_weight)
         if train.weights is not None:
             loss = loss * train.weights[rows].to(loss)
@@ -196,8 +196,9 @@ class ClassifierTrainer:
             totals = np.zeros(2)
             for batch in self.encoder.stream(valid.documents, self.plan.predict_batch):
                 labels = valid.labels[batch.rows].to(batch.features.device)
-                logits = self.encoder.head(batch.features)
-                loss = _document_losses(logits, labels, self.plan.pos_weight).mean()
+                with torch.inference_mode():
+                    logits = self.encoder.logits(batch.features)
+                    loss = _document_losses(logits, labels, self.plan.pos_weight).mean()
                 totals += np.array([float(loss), _accuracy(logits, labels)]) * len(batch.rows)
             measured["val_loss"], measured["val_acc"] = (totals / len(valid.documents)).tolist()
             self.encoder.set_training(True)
@@ -208,9 +209,7 @@ class ClassifierTrainer:
 
 def _document_losses(logits: Tensor, labels: Tensor, pos_weight: Tensor | None) -> Tensor:
     """Binary cross entropy of each document, mean over labels (paper eq. 10 over C), (B,) float32."""
-    losses = functional.binary_cross_entropy_with_logits(
-        logits.float(), labels, pos_weight=pos_weight, reduction="none"
-    )
+    losses = functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=pos_weight, reduction="none")
     return losses.mean(dim=1)
 
 

@@ -1,10 +1,15 @@
 import doctest
 
+import numpy as np
+import pytest
 import torch
+from tiny_encoders import LABELS, ROWS, tiny_model
 from torch import nn
 
 from small_text_comal import dropout_masks
+from small_text_comal.documents import Documents
 from small_text_comal.dropout_masks import one_sampled_network
+from small_text_comal.features import DocumentEncoder
 
 
 def passes(p, seed):
@@ -40,3 +45,21 @@ def test_afterwards_nothing_is_dropped_and_the_global_generator_stands_where_it_
     with one_sampled_network([layers[0]], torch.Generator().manual_seed(0)):
         layers(torch.ones(1, 6))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", ["bert", "mpnet", "deberta-v2"])
+def test_a_document_sees_the_same_network_beside_a_longer_one(name):
+    """Attention weights, whose number changes with the batch, are left alone."""
+    model = tiny_model(name, hidden_dropout_prob=0.3, attention_probs_dropout_prob=0.3)
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2)
+    documents = Documents(ROWS)
+    encoder.prepare(documents, 4)
+    encoder.set_training(False)
+
+    def features(rows):
+        with torch.no_grad(), one_sampled_network(encoder.dropout_modules(), torch.Generator().manual_seed(0)):
+            return encoder.features(documents, np.array(rows))[0]
+
+    torch.testing.assert_close(features([1]), features([1, 2]), atol=1e-5, rtol=0)
+    with torch.no_grad():
+        assert float((features([1]) - encoder.features(documents, np.array([1]))[0]).abs().max()) > 0.01

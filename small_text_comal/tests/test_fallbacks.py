@@ -17,6 +17,7 @@ from tiny_encoders import (
 from transformers import BertForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from small_text_comal import features as features_module
 from small_text_comal.documents import Documents
 from small_text_comal.features import DocumentEncoder
 
@@ -58,6 +59,14 @@ class MeanOfTokens(OwnHead):
     def pool(self, hidden, input_ids, attention_mask):
         weights = attention_mask[:, : hidden.shape[1], None].to(hidden)
         return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+class SquashedLogits(BertForSequenceClassification):
+    """Its logits are not what the last linear layer gives."""
+
+    def forward(self, **inputs):
+        output = super().forward(**inputs)
+        return SequenceClassifierOutput(logits=torch.tanh(output.logits))
 
 
 class IdsOnly(BertForSequenceClassification):
@@ -126,9 +135,15 @@ def test_deberta_with_all_layers_frozen_runs_whole():
     assert not any(module.training for frozen in model.deberta.encoder.layer for module in frozen.modules())
 
 
+def test_a_head_with_something_behind_it_is_refused():
+    encoder = DocumentEncoder(made_of(SquashedLogits), LABELS, frozen_layers=0)
+    with pytest.raises(ValueError, match="SquashedLogits does something to that layer's output: choose a model"):
+        encoder.prepare(Documents(ROWS), 4)
+
+
 def test_an_unknown_architecture_runs_whole_with_a_note():
     model = tiny_decoder()
-    with pytest.warns(UserWarning, match="LlamaForSequenceClassification cannot be computed apart"):
+    with pytest.warns(UserWarning, match="layers of LlamaForSequenceClassification cannot be found: all of"):
         encoder = DocumentEncoder(model, LABELS)
     torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
     assert all(p.requires_grad for p in model.parameters())
@@ -138,3 +153,18 @@ def test_layers_of_an_unknown_architecture_cannot_be_frozen_by_number():
     with pytest.raises(ValueError, match=r"frozen_layers=2: the layers of Llama.* pass frozen_layers=0"):
         DocumentEncoder(tiny_decoder(), LABELS, frozen_layers=2)
     assert DocumentEncoder(tiny_decoder(), LABELS, frozen_layers=0).frozen_layers == 0
+
+
+@pytest.mark.parametrize("frozen", [0, 2])
+def test_a_model_to_which_padding_matters_gets_the_padding_of_the_dataset(frozen):
+    model = tiny_model("convbert")
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=frozen, cache=small_cache())
+    with pytest.warns(UserWarning, match=f"{type(model).__name__} depend on how far a document is padded") as notes:
+        logits = streamed_logits(encoder, ROWS)
+    assert len(notes) == 1
+    with torch.no_grad():
+        expected = torch.cat([model(input_ids=ids, attention_mask=mask).logits for ids, mask, _ in ROWS])
+    assert float((logits_one_by_one(model, ROWS) - expected).abs().max()) > 1e-3  # trimmed, they would be others
+    torch.testing.assert_close(logits, expected, **EXACT)
+    assert len(encoder.cache or []) == 0
+    features_module._note_padding_matters.cache_clear()

@@ -9,6 +9,8 @@ import torch
 from cache_contents import KEYS, H, assert_holds, filled, opened, segments, states
 
 from small_text_comal import feature_cache as cache_module
+from small_text_comal.config import FeatureCacheArguments
+from small_text_comal.feature_cache import FeatureCache
 
 
 def test_docstring_examples():
@@ -87,6 +89,18 @@ def test_beyond_the_memory_limit_states_go_to_a_temporary_folder():
     assert not folder.exists()
 
 
+def test_the_temporary_folder_of_one_model_goes_when_another_comes():
+    cache = filled([2], memory_limit=0)
+    folder = cache.folder()
+    assert len(segments(folder)) == 1
+    cache.use("other model")
+    assert not folder.exists()
+    cache.put([KEYS[3]], [states(3)])
+    cache.close_segment()
+    assert_holds(cache, [3])
+    assert len(segments(cache.folder())) == 1
+
+
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc to see memory maps")
 def test_files_are_memory_mapped(tmp_path):
     cache = filled([5], folder=tmp_path)
@@ -131,17 +145,19 @@ def test_overflow_of_float16_widens_to_bfloat16_and_keeps_what_is_there(tmp_path
     assert torch.isfinite(cache.get(KEYS[3])).all()
 
 
-def test_a_run_that_widens_again_reads_what_an_earlier_one_stored_in_bfloat16(tmp_path):
-    def run():
-        cache = opened(dtype="float16", folder=tmp_path)
-        with pytest.warns(UserWarning, match="exceed float16"):
-            cache.put([KEYS[3]], [states(3, scale=1e5)])
-        return cache
-
-    first = run()
+def test_a_model_beyond_float16_is_stored_in_bfloat16_by_later_runs_from_the_start(tmp_path):
+    first = opened(dtype="float16", folder=tmp_path)
+    with pytest.warns(UserWarning, match="exceed float16"):
+        first.put([KEYS[3]], [states(3, scale=1e5)])
     first.put([KEYS[4]], [states(4)])
     first.close_segment()
-    assert torch.equal(run().get(KEYS[4]).float(), states(4))
+    later = opened(dtype="float16", folder=tmp_path)
+    assert later.missing(KEYS) == [0, 1, 2, 5, 6, 7]
+    assert torch.equal(later.get(KEYS[4]).float(), states(4))
+    assert torch.equal(later.get(KEYS[3]), states(3, scale=1e5).bfloat16())
+    other = FeatureCache(FeatureCacheArguments(dtype="float16", folder=tmp_path))
+    other.use("a model that float16 can hold")
+    assert other.dtype == torch.float16
 
 
 def test_states_beyond_float16_are_stored_as_they_are_in_float32():

@@ -118,6 +118,23 @@ def test_a_process_killed_while_it_writes_leaves_nothing_that_is_read(tmp_path, 
     assert_holds(opened(folder=tmp_path), [0, 1, 2])
 
 
+def test_what_was_abandoned_long_ago_is_removed(tmp_path):
+    folder = filled([1], folder=tmp_path).folder()
+    old, new = folder / "a.partial", folder / "b.partial"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert_holds(opened(folder=tmp_path), [1])
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_folder_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    filled([1], folder="~/states")
+    assert len(segments(tmp_path / "states")) == 1
+
+
 def truncate(path):
     os.truncate(path, path.stat().st_size - 3)
 
@@ -147,7 +164,16 @@ def other_tensors(path):
 
 
 def other_metadata(path):
-    save_file({"weight": torch.ones(3)}, path, {"segment": "[1, 2]"})
+    tensors = {"keys": torch.zeros(1, 16, dtype=torch.uint8), "lengths": torch.tensor([1]), "states": torch.ones(1, H)}
+    save_file(tensors, path, {"segment": "5"})
+
+
+def sizes_that_do_not_fit(path):
+    cache_module._write_segment(path, [KEYS[1]], states(1), torch.tensor([7]), "model")
+
+
+def fewer_lengths_than_documents(path):
+    cache_module._write_segment(path, [KEYS[1], KEYS[3]], states(1), torch.tensor([2]), "model")
 
 
 def segment_of_another_model(path):
@@ -173,6 +199,8 @@ DAMAGES = [
     text,
     other_tensors,
     other_metadata,
+    sizes_that_do_not_fit,
+    fewer_lengths_than_documents,
     segment_of_another_model,
     states_of_another_type,
 ]

@@ -63,11 +63,15 @@ class LinearEncoder:
         assert self.modes[-1], "a training step outside training mode"
         return self.model["trunk"](documents[rows])
 
+    def logits(self, features):
+        return self.head(features)
+
     def stream(self, documents, batch_size):
         self.set_training(False)
-        with torch.inference_mode():
-            for rows in np.array_split(np.arange(len(documents))[::-1], max(1, len(documents) // batch_size)):
-                yield FeatureBatch(rows.copy(), self.model["trunk"](documents[rows.copy()]))
+        for rows in np.array_split(np.arange(len(documents))[::-1], max(1, len(documents) // batch_size)):
+            with torch.no_grad():
+                features = self.model["trunk"](documents[rows.copy()])
+            yield FeatureBatch(rows.copy(), features)
 
 
 class Stopper:
