@@ -27,6 +27,7 @@ def storage_tables(workload: Workload, settings: Settings) -> Iterator[Table]:
     pool, y = workload.dataset[workload.pool], workload.dataset.y[workload.labeled]
 
     def query() -> np.ndarray:
+        clf._fitted = None  # the features of its last fit, which knew no cache: the labeled pool goes through it, too
         return CoMAL(seed=0).query(clf, workload.dataset, workload.pool, workload.labeled, y, n=n)
 
     n = min(QUERY_SIZE, len(workload.pool))
