@@ -177,6 +177,6 @@ def test_a_share_for_validation_never_takes_a_labels_last_positive(tiny_bert_fol
     for seed in range(3):
         seed_all(seed)
         clf = world.classifier(20, seed=seed, validation_set_size=0.5)
-        keys, _ = clf._fitted
+        keys = clf._fitted.rows
         assert len(keys) == 20
         assert keys[Documents(world.dataset.data).keys[7]] < 10  # documents that were trained on come first

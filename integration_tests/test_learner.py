@@ -212,6 +212,6 @@ def test_validation_indices_are_passed_on(world):
     learner = world.learner()
     queried = learner.query(num_samples=5)
     learner.update(world.y[queried], indices_validation=np.arange(4))
-    keys, _ = learner.classifier._fitted
+    keys = learner.classifier._fitted.rows
     assert len(keys) == 17  # all labeled documents: 13 trained on, 4 validated on
     assert learner.classifier.history["classifier"][0]["val_loss"] is not None
