@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -84,9 +85,10 @@ class SmallTextLearner:
         classifier.model = classifier.model.to(classifier.device)
         for part in (corpus.train, corpus.validation, corpus.test):
             documents = Documents([] if part is None else self._dataset(part).data)
-            # one batch at a time, which is one segment of the cache: stored whole or not at all
-            token_budget = classifier.predict_batch * documents.padded_length
-            for batch in length_sorted_batches(documents.lengths, token_budget):
+            batches = list(length_sorted_batches(documents.lengths, classifier.predict_batch * documents.padded_length))
+            # runs that share a folder and start together are not to compute the same batch at the same time
+            random.Random(os.getpid()).shuffle(batches)
+            for batch in batches:  # each is one segment of the cache: stored whole or not at all
                 classifier.encoder.prepare(documents.subset(batch), classifier.predict_batch)
 
     def fit(self, labeled: np.ndarray, seeds: RoundSeeds) -> None:
