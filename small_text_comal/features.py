@@ -37,6 +37,7 @@ from small_text_comal.layer_split import (
 __all__ = ["DocumentEncoder", "FeatureBatch", "default_frozen_layers", "weights_state"]
 
 _TOLERANCE = 1e-4  # of a shortcut against the whole model, relative to the largest feature; measured errors are ~1e-6
+_ROUNDINGS = 8  # of products, that two right ways through a model may lie apart
 _CONFIG_WITHOUT_EFFECT = {
     "_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id", "num_labels", "problem_type",
     "transformers_version", "finetuning_task",
@@ -237,13 +238,14 @@ class DocumentEncoder:
         self.route = None
         self.set_training(False)
         with torch.no_grad():
+            close = functools.partial(_close, tolerance=_tolerance(self.head.weight))
             whole = _Route(None, self.plain)
             expected = [_run(whole, *probe) for probe in compared]
-            self._check_head(*compared[0], expected[0])
-            trims = _close(_run(whole, *padded_in_full), expected[1])
+            self._check_head(*compared[0], expected[0], close)
+            trims = close(_run(whole, *padded_in_full), expected[1])
             route = whole._replace(trims=trims)
             if trims:  # else the frozen layers' output would depend on the batch that a document happened to be in
-                same = (candidate for candidate in self._routes() if _same_features(candidate, compared, expected))
+                same = (way for way in self._routes() if _same_features(way, compared, expected, close))
                 route = next(same, route)
         if torch.isfinite(expected[0]).all():  # else nothing is close to anything, and fit says so
             if not trims:
@@ -266,10 +268,9 @@ class DocumentEncoder:
         full = [nn.functional.pad(part, (0, padding), value=v) for part, v in zip(short, (self.pad_id, 0), strict=True)]
         return [(ids, mask), short, (full[0], full[1])]
 
-    def _check_head(self, ids: Tensor, mask: Tensor, features: Tensor) -> None:
+    def _check_head(self, ids: Tensor, mask: Tensor, features: Tensor, close: _Comparison) -> None:
         logits = self.model(input_ids=ids, attention_mask=mask).logits
-        rounding = 4 * torch.finfo(logits.dtype).eps
-        if torch.isfinite(logits).all() and not _close(self.logits(features), logits.float(), tolerance=rounding):
+        if torch.isfinite(logits).all() and not close(self.logits(features), logits.float()):
             raise ValueError(
                 f"expected a classifier that ends in its last linear layer, but {type(self.model).__name__} does "
                 "something to that layer's output: choose a model, or a configuration of it, without that"
@@ -304,9 +305,14 @@ class _Route(NamedTuple):
         return self.trainable if self.compiled is None else self.compiled  # a compiled module has no truth value
 
 
-def _same_features(route: _Route, probes: list[tuple[Tensor, Tensor]], expected: list[Tensor]) -> bool:
+_Comparison = Callable[[Tensor, Tensor], bool]
+
+
+def _same_features(
+    route: _Route, probes: list[tuple[Tensor, Tensor]], expected: list[Tensor], close: _Comparison
+) -> bool:
     try:
-        return all(_close(_run(route, ids, mask), want) for (ids, mask), want in zip(probes, expected, strict=True))
+        return all(close(_run(route, ids, mask), want) for (ids, mask), want in zip(probes, expected, strict=True))
     except Exception:  # whatever an unknown architecture raises, the whole model still works
         return False
 
@@ -321,9 +327,17 @@ def _run(route: _Route, ids: Tensor, mask: Tensor) -> Tensor:
     return route.trainable(inputs_embeds=hidden, attention_mask=mask).logits
 
 
-def _close(got: Tensor, expected: Tensor, *, tolerance: float = 0.0) -> bool:
-    allowed = max(_TOLERANCE, tolerance) * float(expected.abs().max())
-    return got.shape == expected.shape and float((got - expected).abs().max()) <= allowed
+def _close(got: Tensor, expected: Tensor, *, tolerance: float) -> bool:
+    difference = float((got - expected).abs().max()) if got.shape == expected.shape else torch.inf
+    return difference <= tolerance * float(expected.abs().max())
+
+
+def _tolerance(like: Tensor) -> float:
+    """`_TOLERANCE`, or more where products of such weights are rounded to fewer bits: TF32, weights in 16 bits."""
+    values = torch.linspace(0, 1, 64 * 64).reshape(64, 64).to(like)
+    exact = values.cpu().double() @ values.cpu().double()
+    error = float(((values @ values).cpu().double() - exact).abs().max() / exact.abs().max())
+    return max(_TOLERANCE, _ROUNDINGS * error)
 
 
 def _stacked(rows: np.ndarray, lengths: np.ndarray, token_budget: int) -> list[np.ndarray]:

@@ -260,11 +260,16 @@ def test_mixed_precision_and_full_precision_do_not_share_states():
     torch.testing.assert_close(streamed_logits(exact, ROWS), logits_one_by_one(model, ROWS), **EXACT)
 
 
-def test_a_model_in_16_bits_gives_float32_logits():
+@pytest.mark.parametrize("frozen", [0, 2])
+def test_a_model_in_16_bits_takes_the_shortcuts_and_gives_float32_logits(frozen):
     model = tiny_model("bert").to(torch.bfloat16)
-    encoder = DocumentEncoder(model, LABELS, frozen_layers=0)
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=frozen, cache=small_cache())
+    logits = streamed_logits(encoder, ROWS)
+    assert (encoder.route.prefix is None) == (frozen == 0)
+    assert encoder.route.trims
     batch = next(encoder.stream(Documents(ROWS), 100))
     assert batch.features.dtype == encoder.logits(batch.features).dtype == torch.float32
+    torch.testing.assert_close(logits, logits_one_by_one(model, ROWS).float(), atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize("lengths", [[7, 7, 7], [7]])

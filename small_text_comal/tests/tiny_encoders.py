@@ -130,7 +130,7 @@ def streamed_logits(encoder, rows, *, batch_size=4):
     logits = torch.full((len(documents), encoder.head.out_features), torch.nan)
     seen = []
     for batch in encoder.stream(documents, batch_size):
-        logits[torch.from_numpy(batch.rows)] = encoder.head(batch.features).detach()
+        logits[torch.from_numpy(batch.rows)] = encoder.logits(batch.features).detach()
         seen += batch.rows.tolist()
     assert sorted(seen) == list(range(len(documents)))
     return logits
