@@ -151,6 +151,25 @@ def test_fingerprint_sees_texts_labels_and_parts():
     assert len(prints) == 4
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("data/eurlex-4.3k", "eurlex-4.3k"),
+        ("data/v1.2/", "v1.2"),
+        ("owner/name.v2", "name.v2"),
+        ("a/mine.jsonl", "mine"),
+        ("a/mine.csv.gz", "mine"),
+        ("a/train.jsonl", "a"),
+        ("b/train", "b"),
+        ("/train.csv", "train"),
+        ("a/b/..", "a"),
+        ("$SMALL_TEXT_COMAL_DATA/nlupp", "nlupp"),
+    ],
+)
+def test_a_data_set_is_named_by_what_is_specific_in_its_path(path, name):
+    assert parse_dataset(f"jsonl:{path}").name == name
+
+
 def test_spec_reads_strings_and_fills_in_the_environment(monkeypatch):
     assert parse_dataset("aapd:/data/AAPD") == DatasetSpec(loader="aapd", path="/data/AAPD", name="AAPD")
     assert parse_dataset("goemotions").name == "goemotions"
