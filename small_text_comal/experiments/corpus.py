@@ -41,7 +41,8 @@ class TextSet:
     ----------
     texts : N texts
     y : CSR (N, C) of int64 ones
-    rows : (N,) row of each document in the part it was read from, counted from 0
+    rows : (N,) row of each document in the part it was read from, counted from 0; with `resplit`, counted through
+        train, validation and test
     """
 
     texts: list[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from small_text_comal.experiments.paths import filled_path
 
 __all__ = ["DatasetSpec", "parse_dataset"]
+
+DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".gz", ".bz2")  # a point may also belong to a name: v1.2
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class DatasetSpec:
     ----------
     loader : a format ("jsonl", "csv", "hf", "aapd", "rcv1", "eurlex", "justdance", "reuters") or a short name
     path : folder, file, or name on the hub; environment variables and ~ are filled in
-    name : shown in records and plots; by default the short name or the last part of the path
+    name : shown in records and plots; by default the short name or the last part of the path, without a data suffix; of
+        mine/train.jsonl the folder's
     options : keywords of the loader
     pool_size : documents of the pool, at most; the rest of train is left out
     validation_size : documents taken out of train for validation, where the corpus has no validation part of its own,
@@ -60,7 +64,7 @@ class DatasetSpec:
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"dataset {self.loader}: {size}: expected an integer >= 1, got {value!r}")
         if not self.name:
-            object.__setattr__(self, "name", self.loader if self.path is None else Path(self.path).stem)
+            object.__setattr__(self, "name", self.loader if self.path is None else _name_of(self.path))
         for value in ("strategies", "seeds"):
             if getattr(self, value) is not None:
                 object.__setattr__(self, value, tuple(getattr(self, value)))
@@ -70,6 +74,19 @@ class DatasetSpec:
         if self.path is None:
             return self
         return replace(self, path=filled_path(self.path, where=f"dataset {self.name}"))
+
+
+def _name_of(path: str) -> str:
+    """Return the last part of a path that says which data it holds.
+
+    >>> [_name_of(path) for path in ("data/eurlex-4.3k", "a/train.jsonl", "a/b.csv.gz")]
+    ['eurlex-4.3k', 'a', 'b']
+    """
+    place = Path(os.path.abspath(path))  # "." and ".." have no name
+    name = place.name
+    while Path(name).suffix in DATA_SUFFIXES:
+        name = Path(name).stem
+    return (place.parent.name if name == "train" else "") or name
 
 
 def parse_dataset(text: str) -> DatasetSpec:

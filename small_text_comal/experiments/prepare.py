@@ -42,16 +42,17 @@ def prepare_corpus(raw: RawCorpus, spec: DatasetSpec) -> Corpus:
     Raises
     ------
     ValueError
-        On an empty text (unless dropped), a corpus without test part or `test_size`, or one that is smaller than asked.
+        On an empty text (unless dropped), a corpus without test part or `test_size`, one that is smaller than asked, an
+        empty validation part, or a test set that has none of train's labels.
     """
     notes: list[str] = []
+    if spec.resplit:
+        raw = _merged(raw)
     parts = _Parts(
-        _numbered(raw.train, "train", spec, notes),
+        _numbered(raw.train, "all parts" if spec.resplit else "train", spec, notes),
         raw.validation and _numbered(raw.validation, "validation", spec, notes),
         raw.test and _numbered(raw.test, "test", spec, notes),
     )
-    if spec.resplit:
-        parts = _merged(parts)
     parts = _without_rare_labels(parts, spec, notes)
     parts = _with_test(parts, spec)
     parts = _cut(parts, spec)
@@ -60,6 +61,7 @@ def prepare_corpus(raw: RawCorpus, spec: DatasetSpec) -> Corpus:
     if not names:
         raise ValueError(f"dataset {spec.name}: no document of train has a label")
     _note_unseen(parts, set(names), spec, notes)
+    _require_something_to_measure(parts, set(names), spec)
     return Corpus(
         name=spec.name,
         label_names=tuple(names),
@@ -68,6 +70,13 @@ def prepare_corpus(raw: RawCorpus, spec: DatasetSpec) -> Corpus:
         test=_encoded(parts.test, names),
         notes=tuple(notes),
     )
+
+
+def _merged(raw: RawCorpus) -> RawCorpus:
+    """One part with everything: train, validation, test."""
+    parts = [part for part in raw if part is not None]
+    texts = [text for part in parts for text in part.texts]
+    return RawCorpus(Documents(texts, [names for part in parts for names in part.labels]))
 
 
 def _numbered(part: Documents, where: str, spec: DatasetSpec, notes: list[str]) -> _Part:
@@ -81,16 +90,6 @@ def _numbered(part: Documents, where: str, spec: DatasetSpec, notes: list[str]) 
         notes.append(f"{spec.name}: {len(empty)} documents of {where} without text were dropped")
     rows = np.setdiff1d(np.arange(len(part.texts)), empty)
     return _Part(part.take(rows), rows)
-
-
-def _merged(parts: _Parts) -> _Parts:
-    """One part with everything; rows are counted through train, validation and test."""
-    documents = Documents([], [])
-    for part in parts:
-        if part is not None:
-            documents.texts.extend(part.documents.texts)
-            documents.labels.extend(part.documents.labels)
-    return _Parts(_Part(documents, np.arange(len(documents.texts))), None, None)
 
 
 def _take(part: _Part, positions: np.ndarray) -> _Part:
@@ -145,7 +144,8 @@ def _cut(parts: _Parts, spec: DatasetSpec) -> _Parts:
         return parts._replace(validation=validation)
     wanted = spec.pool_size
     if validation is None:
-        wanted += default_validation_size(spec, spec.pool_size)
+        # a tenth of pool and validation together is a ninth of the pool
+        wanted += default_validation_size(spec, spec.pool_size * 10 // 9)
     n_train = len(parts.train.rows)
     if wanted < n_train:
         train = _take(parts.train, np.sort(rng.choice(n_train, wanted, replace=False)))
@@ -164,6 +164,19 @@ def _note_unseen(parts: _Parts, known: set[str], spec: DatasetSpec, notes: list[
         if unseen:
             shown = ", ".join(unseen[:5]) + (", ..." if len(unseen) > 5 else "")
             notes.append(f"{spec.name}: {len(unseen)} labels of {where} that train never has were left out: {shown}")
+
+
+def _require_something_to_measure(parts: _Parts, known: set[str], spec: DatasetSpec) -> None:
+    if parts.validation is not None and not len(parts.validation.rows):
+        raise ValueError(
+            f"dataset {spec.name}: its validation part holds no document: remove the part, and train gives some"
+        )
+    assert parts.test is not None
+    if not any(known.intersection(labels) for labels in parts.test.documents.labels):
+        raise ValueError(
+            f"dataset {spec.name}: none of the {len(parts.test.rows)} documents of test has a label that train has, so "
+            "all scores would be 0: check the labels of test"
+        )
 
 
 def _encoded(part: _Part, names: list[str]) -> TextSet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from small_text_comal.experiments.corpus import Corpus, TextSet
 from small_text_comal.experiments.dataset_spec import DatasetSpec
@@ -28,7 +29,7 @@ class Split(NamedTuple):
 def make_split(corpus: Corpus, spec: DatasetSpec, seed: int) -> Split:
     """Return pool, validation and test set of a seed; validation is the corpus' own or comes from train.
 
-    A document that holds a label's only positive stays in the pool.
+    Every label keeps a positive in the pool.
 
     Raises
     ------
@@ -39,18 +40,31 @@ def make_split(corpus: Corpus, spec: DatasetSpec, seed: int) -> Split:
         return Split(corpus.train, corpus.validation, corpus.test)
     n_train = len(corpus.train)
     size = default_validation_size(spec, n_train)
-    y = corpus.train.y
-    single = np.asarray(y.sum(axis=0)).ravel() == 1
-    free = np.flatnonzero(np.asarray(y[:, single].sum(axis=1)).ravel() == 0)
-    if size >= n_train or size > len(free):
-        raise ValueError(
-            f"dataset {corpus.name}: {n_train} documents of train cannot give {size} for validation "
-            f"({n_train - len(free)} hold a label's only positive and stay in the pool): lower validation_size"
-        )
     rng = np.random.default_rng(np.random.SeedSequence([seed, VALIDATION]))
-    chosen = np.sort(rng.choice(free, size, replace=False))
+    chosen = _spared(corpus.train.y, size, rng)
+    if len(chosen) < size:
+        raise ValueError(
+            f"dataset {corpus.name}: {n_train} documents of train cannot give {size} for validation (after "
+            f"{len(chosen)}, each that is left holds the last positive of a label): lower validation_size"
+        )
     pool = np.setdiff1d(np.arange(n_train), chosen)
     return Split(corpus.train.take(pool), corpus.train.take(chosen), corpus.test)
+
+
+def _spared(y: csr_matrix, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw up to `size` rows of `y`, in order, so that every label keeps a positive outside of them."""
+    left = np.asarray(y.sum(axis=0)).ravel()
+    single = left == 1
+    free = np.flatnonzero(np.asarray(y[:, single].sum(axis=1)).ravel() == 0)
+    drawn = rng.choice(free, min(size, len(free)), replace=False)
+    taken: list[int] = []
+    # the others replace those drawn that would take a label's last positive along
+    for row in np.concatenate([drawn, rng.permutation(np.setdiff1d(free, drawn))]):
+        labels = y.indices[y.indptr[row] : y.indptr[row + 1]]
+        if len(taken) < size and (left[labels] > 1).all():
+            left[labels] -= 1
+            taken.append(row)
+    return np.sort(np.array(taken, dtype=int))
 
 
 def initial_labels(pool: TextSet, n_samples: int, *, min_per_label: int, seed: int) -> np.ndarray:

@@ -35,6 +35,12 @@ def test_jsonl_file_alone_is_train_and_columns_can_be_named(tmp_path):
         ('{"text": "a"}', "line 2: no 'labels' among"),
         ('{"text": 3, "labels": []}', "line 2: expected a string in 'text', got int"),
         ('{"text": "a", "labels": "x"}', "line 2: expected a list of label names"),
+        ('{"text": "a", "labels": ["x", null]}', "line 2: expected label names, or numbers from 0, .* got None"),
+        ('{"text": "a", "labels": [{"k": 1}]}', "line 2: expected label names, or numbers from 0, .* got {'k': 1}"),
+        ('{"text": "a", "labels": [["x", "y"]]}', "line 2: expected label names, or numbers from 0, .* got .'x', 'y'."),
+        ('{"text": "a", "labels": [-1]}', "line 2: expected label names, or numbers from 0, .* got -1"),
+        ('{"text": "a \\ud800 b", "labels": []}', r"line 2: expected whole characters, got '.ud800'"),
+        ('{"text": "a", "labels": ["\\udfff"]}', r"line 2: expected whole characters, got '.udfff'"),
     ],
 )
 def test_jsonl_errors_name_the_line(tmp_path, line, message):
@@ -56,13 +62,65 @@ def test_csv_separator_and_delimiter(tmp_path):
     assert load_raw_corpus("csv", str(tmp_path), options).train == (["a b"], [["x", "y"]])
 
 
-def test_csv_errors(tmp_path):
-    (tmp_path / "train.csv").write_text("text,topics\na,b\n")
-    with pytest.raises(ValueError, match="no column 'labels' in the header"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,topics\na,b\n", "expected one column 'labels' in the header, got"),
+        ("text,labels,labels\na,b,c\n", "expected one column 'labels' in the header, got"),
+        ("text,labels\na\n", "line 2: expected 2 cells as in the header, got 1"),
+        (
+            "text,labels\n\nhello, world,cat\n",
+            "line 3: expected 2 cells .* got 3: a cell that holds ',' stands in double",
+        ),
+        (f"text,labels\n{'x' * 200_000},b\n", "train.csv, line 2: field larger than field limit"),
+    ],
+)
+def test_csv_errors_name_the_file_and_the_line(tmp_path, content, message):
+    (tmp_path / "train.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
         load_raw_corpus("csv", str(tmp_path), {})
-    (tmp_path / "train.csv").write_text("text,labels\na\n")
-    with pytest.raises(ValueError, match="line 2: fewer cells"):
-        load_raw_corpus("csv", str(tmp_path), {})
+
+
+def test_csv_delimiter_is_one_character(tmp_path):
+    (tmp_path / "train.csv").write_text("text,labels\n")
+    with pytest.raises(ValueError, match="delimiter: expected one character, got '::'"):
+        load_raw_corpus("csv", str(tmp_path), {"delimiter": "::"})
+
+
+@pytest.mark.parametrize(
+    ("loader", "options", "message"),
+    [
+        ("csv", {"delimiter": 5}, "option of format 'csv', delimiter: expected str, got 5"),
+        ("rcv1", {"test_size": "10"}, "option of format 'rcv1', test_size: expected int, got '10'"),
+        ("hf", {"subset": True}, "option of format 'hf', subset: expected str, got True"),
+    ],
+)
+def test_options_are_of_the_type_of_their_defaults(tmp_path, loader, options, message):
+    with pytest.raises(ValueError, match=message):
+        load_raw_corpus(loader, str(tmp_path), options)
+
+
+TEXT_FILES = {
+    "csv": ("train.csv", "text,labels\nä,x\n"),
+    "jsonl": ("train.jsonl", '{"text": "c", "labels": []}\n{"text": "ä", "labels": []}\n'),
+    "justdance": ("justdance.csv", "id,text,Fun\nc1,ä,1\n"),
+}
+
+
+@pytest.mark.parametrize("loader", TEXT_FILES)
+def test_what_is_not_utf8_is_named_with_its_file_and_line(tmp_path, loader):
+    name, content = TEXT_FILES[loader]
+    (tmp_path / name).write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=f"{name}, line 2: expected UTF-8, got byte 0xe4"):
+        load_raw_corpus(loader, str(tmp_path), {})
+
+
+def test_a_folder_of_packed_files_and_byte_order_marks(tmp_path):
+    for name, text in (("train", "a"), ("dev", "b"), ("test", "c")):
+        line = "\ufeff" + json.dumps({"text": text, "labels": ["x"]})
+        (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(line.encode()))
+    raw = load_raw_corpus("jsonl", str(tmp_path), {})
+    assert raw == ((["a"], [["x"]]), (["b"], [["x"]]), (["c"], [["x"]]))
 
 
 def test_aapd(tmp_path):
@@ -78,6 +136,14 @@ def test_aapd(tmp_path):
         load_raw_corpus("aapd", str(tmp_path), {})
 
 
+def test_aapd_lines_end_at_a_line_feed_only_and_byte_order_marks_are_dropped(tmp_path):
+    for part in ("train", "val", "test"):
+        (tmp_path / f"text_{part}").write_bytes("\ufeffa\rb\x0cc\nd\r\n".encode())
+        (tmp_path / f"label_{part}").write_bytes("\ufeffcs.it\ncs.lg\n".encode())
+    raw = load_raw_corpus("aapd", str(tmp_path), {})
+    assert raw.train == (["a\rb\x0cc", "d"], [["cs.it"], ["cs.lg"]])
+
+
 def test_eurlex_plain_and_raw_names_and_unicode_separators(tmp_path):
     (tmp_path / "train_raw_texts.txt").write_text("a\u2028b c\nd\n", encoding="utf-8")
     (tmp_path / "train_labels.txt").write_text("agricultural_trade fruit_vegetable\n\n")
@@ -88,23 +154,34 @@ def test_eurlex_plain_and_raw_names_and_unicode_separators(tmp_path):
     assert raw.test == (["e"], [["tariff_quota"]])
 
 
-def test_justdance_takes_the_01_columns_behind_the_comment(tmp_path):
+def test_justdance_takes_the_38_columns_behind_the_comment(tmp_path):
     file = tmp_path / "jd-dataset-topics-Human-Review.csv"
-    rows = ["id,originalText,Learnability,Fun,Score,Late", 'c1,"so, fun",0.0,1.0,0.7,1', "c2,hard,1.0,,0.1,0"]
-    file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    names = [f"label{j}" for j in range(38)]
+    first, last = ["1.0"] + ["0.0"] * 37, [""] * 37 + ["1"]
+    rows = [["id", "originalText", *names, "Late"], ["c1", '"so, fun"', *first, "1"], ["c2", "hard", *last, "0.7"]]
+    file.write_text("\n".join(map(",".join, rows)) + "\n", encoding="utf-8")
     raw = load_raw_corpus("justdance", str(tmp_path), {})
-    assert raw == ((["so, fun", "hard"], [["Fun"], ["Learnability"]]), None, None)
+    assert raw == ((["so, fun", "hard"], [["label0"], ["label37"]]), None, None)
     assert load_raw_corpus("justdance", str(file), {}) == raw
 
 
-def test_justdance_errors(tmp_path):
-    file = tmp_path / "justdance.csv"
-    file.write_text("id,text,Score\nc1,fun,0.7\n")
-    with pytest.raises(ValueError, match="expected columns of 0 and 1"):
-        load_raw_corpus("justdance", str(tmp_path), {})
-    file.write_text("id,text,Fun\nc1,fun\n")
-    with pytest.raises(ValueError, match="line 2: expected 3 cells"):
-        load_raw_corpus("justdance", str(tmp_path), {})
+@pytest.mark.parametrize(
+    ("content", "n_labels", "message"),
+    [
+        (
+            "id,text,Fun\nc1,fun,1\n",
+            38,
+            "expected an id, the comment and 38 label columns, got 3 columns; .* set n_labels",
+        ),
+        ("id,text,Fun\nc1,fun,1\n", 0, "expected an id, the comment and 0 label columns"),
+        ("id,text,Fun,Late\nc1,fun,1,0\nc2,hard,2,0\n", 2, "line 3: expected 0, 1 or nothing in .* 'Fun', got '2'"),
+        ("id,text,Fun\nc1,fun\n", 1, "line 2: expected 3 cells"),
+    ],
+)
+def test_justdance_errors(tmp_path, content, n_labels, message):
+    (tmp_path / "justdance.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_raw_corpus("justdance", str(tmp_path), {"n_labels": n_labels})
 
 
 def write_rcv1(folder, n_test=24):
@@ -133,6 +210,13 @@ def test_rcv1_with_fewer_documents_than_asked_keeps_the_proportion(tmp_path):
     write_rcv1(tmp_path)
     raw = load_raw_corpus("rcv1", str(tmp_path), {"validation_size": 20, "test_size": 100})
     assert (len(raw.validation.texts), len(raw.test.texts)) == (4, 20)
+
+
+@pytest.mark.parametrize("size", ["validation_size", "test_size"])
+def test_rcv1_sizes_start_at_one(tmp_path, size):
+    write_rcv1(tmp_path)
+    with pytest.raises(ValueError, match="validation_size, test_size: expected integers >= 1, got"):
+        load_raw_corpus("rcv1", str(tmp_path), {size: 0})
 
 
 def test_rcv1_document_without_topic(tmp_path):
@@ -188,6 +272,44 @@ def test_huggingface_folder_with_named_labels(tmp_path):
     assert raw.validation == raw.test == raw.train
     with pytest.raises(ValueError, match="no column 'topics' among"):
         load_raw_corpus("hf", str(tmp_path / "d"), {"label_column": "topics"})
+
+
+def test_huggingface_parts_besides_the_three_are_not_read(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    parts = {name: datasets.Dataset.from_dict({"text": ["a"], "labels": [["x"]]}) for name in ("train", "dev", "test")}
+    parts["unsupervised"] = datasets.Dataset.from_dict({"text": ["a"], "labels": [[-1]]})
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path))
+    document = (["a"], [["x"]])
+    assert load_raw_corpus("hf", str(tmp_path), {}) == (document, document, document)
+
+
+def test_huggingface_single_part_in_another_format_is_train(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    part = datasets.Dataset.from_dict({"text": ["a", "b"], "labels": [[3, 1], []]}).with_format("numpy")
+    part.save_to_disk(str(tmp_path))
+    assert load_raw_corpus("hf", str(tmp_path), {}) == ((["a", "b"], [["3", "1"], []]), None, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "labels", "message"),
+    [
+        (None, ["a"], ["cat"], "row 0: expected a list of label names in 'labels', got str"),
+        ("single", ["a"], [1], "row 0: expected a list of label names in 'labels', got int"),
+        ("list", ["a", "b"], [[0], [-1]], "train, row 1: expected label names, or numbers from 0, in 'labels', got -1"),
+        (None, ["a", None], [["x"], ["y"]], "row 1: expected a string in 'text', got NoneType"),
+        (None, ["a", "b"], [["x"], None], "row 1: expected a list of label names in 'labels', got NoneType"),
+        (None, [["a", None]], [["x"]], "row 0: expected a string in 'text', got list"),
+    ],
+)
+def test_huggingface_errors_name_the_row(tmp_path, kind, texts, labels, message):
+    datasets = pytest.importorskip("datasets")
+    part = datasets.Dataset.from_dict({"text": texts, "labels": labels})
+    named = datasets.ClassLabel(names=["joy", "anger"])
+    if kind:
+        part = part.cast_column("labels", named if kind == "single" else datasets.Sequence(named))
+    part.save_to_disk(str(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        load_raw_corpus("hf", str(tmp_path), {})
 
 
 @pytest.mark.parametrize("short", sorted(SHORT_NAMES))

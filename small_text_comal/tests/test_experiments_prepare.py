@@ -6,6 +6,7 @@ import pytest
 from small_text_comal.experiments.corpus import Documents, RawCorpus, corpus_statistics, encode_labels, fingerprint
 from small_text_comal.experiments.dataset_spec import DatasetSpec, parse_dataset
 from small_text_comal.experiments.prepare import prepare_corpus
+from small_text_comal.experiments.protocol import make_split
 from small_text_comal.tests.experiment_fakes import documents, raw_corpus
 
 
@@ -77,6 +78,36 @@ def test_resplit_pools_all_documents_and_counts_labels_over_them():
     assert fingerprint(prepare_corpus(raw, cut)) == fingerprint(corpus)
 
 
+def test_rows_of_a_new_split_count_dropped_documents():
+    raw = RawCorpus(Documents(["", "t1"], [[], ["x"]]), Documents(["", "t3"], [[], ["x"]]), documents(9, prefix="test"))
+    everything = raw.train.texts + raw.validation.texts + raw.test.texts
+    corpus = prepare_corpus(raw, spec(resplit=True, drop_empty=True, test_size=3))
+    assert "2 documents of all parts without text were dropped" in corpus.notes[0]
+    for part in (corpus.train, corpus.test):
+        assert [everything[row] for row in part.rows] == part.texts
+
+
+@pytest.mark.parametrize("pool_size", [5, 100, 1_000, 2_000])
+def test_the_pool_is_of_the_size_asked_for_when_validation_comes_from_train(pool_size):
+    cut = spec(pool_size=pool_size)
+    split = make_split(prepare_corpus(raw_corpus(n_train=2_500), cut), cut, seed=0)
+    assert len(split.pool) == pool_size
+    assert len(split.validation) == max(1, (len(split.pool) + len(split.validation)) // 10)
+
+
+def test_an_empty_validation_part_is_an_error():
+    raw = raw_corpus()._replace(validation=Documents([], []))
+    with pytest.raises(ValueError, match="validation part holds no document"):
+        prepare_corpus(raw, spec())
+
+
+@pytest.mark.parametrize("test", [Documents([], []), Documents(["a", "b"], [["new"], []])])
+def test_a_test_set_without_any_label_of_train_is_an_error(test):
+    raw = raw_corpus()._replace(test=test)
+    with pytest.raises(ValueError, match=f"none of the {len(test.texts)} documents of test has a label that train has"):
+        prepare_corpus(raw, spec())
+
+
 def test_a_test_set_is_drawn_where_there_is_none():
     raw = RawCorpus(documents(30))
     with pytest.raises(ValueError, match="has no test part: set test_size"):
@@ -118,6 +149,25 @@ def test_fingerprint_sees_texts_labels_and_parts():
     prints.add(fingerprint(prepare_corpus(base, spec())))
     prints.add(fingerprint(prepare_corpus(base._replace(validation=base.test), spec())))
     assert len(prints) == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("data/eurlex-4.3k", "eurlex-4.3k"),
+        ("data/v1.2/", "v1.2"),
+        ("owner/name.v2", "name.v2"),
+        ("a/mine.jsonl", "mine"),
+        ("a/mine.csv.gz", "mine"),
+        ("a/train.jsonl", "a"),
+        ("b/train", "b"),
+        ("/train.csv", "train"),
+        ("a/b/..", "a"),
+        ("$SMALL_TEXT_COMAL_DATA/nlupp", "nlupp"),
+    ],
+)
+def test_a_data_set_is_named_by_what_is_specific_in_its_path(path, name):
+    assert parse_dataset(f"jsonl:{path}").name == name
 
 
 def test_spec_reads_strings_and_fills_in_the_environment(monkeypatch):

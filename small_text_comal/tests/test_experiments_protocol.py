@@ -41,10 +41,36 @@ def test_own_validation_part_is_used():
 @pytest.mark.parametrize("seed", range(5))
 def test_the_only_positive_of_a_label_stays_in_the_pool(seed):
     labels = [["common"]] * 20 + [["single"]] + [["common"]] * 5
-    raw = RawCorpus(Documents([f"t{i}" for i in range(26)], labels), None, documents(3, prefix="test"))
+    raw = RawCorpus(Documents([f"t{i}" for i in range(26)], labels), None, Documents(["test"], [["common"]]))
     corpus = prepare_corpus(raw, SPEC)
-    split = make_split(corpus, DatasetSpec(loader="jsonl", path="toy", validation_size=25), seed)
-    assert split.pool.texts == ["t20"]
+    split = make_split(corpus, DatasetSpec(loader="jsonl", path="toy", validation_size=24), seed)
+    assert len(split.pool) == 2
+    assert "t20" in split.pool.texts
+
+
+def few_positives():
+    """Two labels that two documents have."""
+    labels = [["cat"], ["dog"]] * 20 + [["rare"], ["rare", "rarer"], ["rarer"]]
+    return RawCorpus(Documents([f"t{i}" for i in range(len(labels))], labels), None, Documents(["test"], [["cat"]]))
+
+
+def test_every_label_keeps_a_positive_and_a_draw_that_takes_none_away_stays_as_it_is():
+    corpus = prepare_corpus(few_positives(), SPEC)
+    y = corpus.train.y.toarray()
+    replaced = 0
+    for seed in range(60):
+        split = make_split(corpus, SPEC, seed)
+        assert len(split.validation) == 12
+        assert (split.pool.y.toarray().sum(axis=0) > 0).all()
+        # 1 is what the generator is for; no label has one positive only, so that all documents can be drawn
+        drawn = np.sort(np.random.default_rng(np.random.SeedSequence([seed, 1])).choice(len(y), 12, replace=False))
+        if (np.delete(y, drawn, axis=0).sum(axis=0) > 0).all():
+            assert split.validation.rows.tolist() == drawn.tolist()
+        else:
+            replaced += 1
+            assert len(np.intersect1d(split.validation.rows, drawn)) >= 12 - 2
+            assert (make_split(corpus, SPEC, seed).validation.rows == split.validation.rows).all()
+    assert 0 < replaced < 60
 
 
 def test_train_too_small_for_validation():

@@ -49,17 +49,29 @@ def load_raw_corpus(loader: str, path: str | None, options: Mapping[str, Any]) -
     Raises
     ------
     ValueError, FileNotFoundError
-        On an unknown name (with the nearest), an option that the loader does not have, a missing path or broken files.
+        On an unknown name (with the nearest), an option that the loader does not have or not of this type, a missing
+        path or broken files.
     """
     name = known_name(loader, loader_names(), kind="dataset format or short name")
     if path is None and name not in SHORT_NAMES:
         raise ValueError(f"dataset format {name!r} needs a path: write {name}:PATH")
     read = FOLDER_LOADERS.get(name, read_huggingface)
-    known = [option for option, kind in signature(read).parameters.items() if kind.kind is kind.KEYWORD_ONLY]
-    chosen = {known_name(option, known, kind=f"option of format {name!r}"): value for option, value in options.items()}
+    chosen = _checked_options(read, options, kind=f"option of format {name!r}")
     if name in FOLDER_LOADERS:
         return read(_existing(str(path)), **chosen)
     return read(path or name, **chosen)
+
+
+def _checked_options(read: Callable[..., RawCorpus], options: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
+    """Options under their plain names; each is of the type of its default."""
+    parameters = signature(read).parameters
+    defaults = {name: option.default for name, option in parameters.items() if option.kind is option.KEYWORD_ONLY}
+    chosen = {known_name(option, defaults, kind=kind): value for option, value in options.items()}
+    for name, value in chosen.items():
+        expected = str if defaults[name] is None else type(defaults[name])
+        if type(value) is not expected:
+            raise ValueError(f"{kind}, {name}: expected {expected.__name__}, got {value!r}")
+    return chosen
 
 
 def _existing(path: str) -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from small_text_comal.experiments.corpus import Documents, RawCorpus
-from small_text_comal.experiments.loaders.folder import read_lines, require_file
+from small_text_comal.experiments.loaders.folder import require_file
+from small_text_comal.experiments.loaders.text_file import text_lines
 
 __all__ = ["read_aapd", "read_line_pair"]
 
@@ -29,7 +30,7 @@ def _part(path: Path, part: str) -> Documents:
 
 def read_line_pair(text_file: Path, label_file: Path) -> Documents:
     """Read texts from one file and space-separated labels from the same lines of another."""
-    texts, labels = read_lines(text_file), read_lines(label_file)
+    texts, labels = list(text_lines(text_file)), list(text_lines(label_file))
     if len(texts) != len(labels):
         raise ValueError(
             f"expected as many lines in {text_file} as in {label_file}, got {len(texts)} and {len(labels)}: "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from small_text_comal.experiments.corpus import Documents, RawCorpus
 from small_text_comal.experiments.loaders.folder import read_parts
+from small_text_comal.experiments.loaders.table import read_table
 
 __all__ = ["read_csv"]
 
@@ -36,18 +36,15 @@ def read_csv(
 
 
 def _documents(file: Path, text_column: str, label_column: str, *, separator: str, delimiter: str) -> Documents:
-    found = Documents([], [])
-    with file.open(encoding="utf-8-sig", newline="") as table:
-        rows = csv.DictReader(table, delimiter=delimiter)
-        missing = [name for name in (text_column, label_column) if name not in (rows.fieldnames or ())]
-        if missing:
-            raise ValueError(
-                f"{file}: no column {missing[0]!r} in the header {rows.fieldnames}; name the columns (or another "
-                "delimiter) in the dataset's options"
-            )
-        for row in rows:
-            if row[text_column] is None or row[label_column] is None:
-                raise ValueError(f"{file}, line {rows.line_num}: fewer cells than the header has columns")
-            found.texts.append(row[text_column])
-            found.labels.append([name.strip() for name in row[label_column].split(separator) if name.strip()])
-    return found
+    header, rows = read_table(file, delimiter=delimiter)
+    unclear = [name for name in (text_column, label_column) if header.count(name) != 1]
+    if unclear:
+        raise ValueError(
+            f"{file}: expected one column {unclear[0]!r} in the header, got {header}; name the columns (or another "
+            "delimiter) in the dataset's options"
+        )
+    text, labels = header.index(text_column), header.index(label_column)
+    return Documents(
+        [row[text] for _, row in rows],
+        [[name.strip() for name in row[labels].split(separator) if name.strip()] for _, row in rows],
+    )

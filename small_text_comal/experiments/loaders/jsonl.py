@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 from small_text_comal.experiments.corpus import Documents, RawCorpus
+from small_text_comal.experiments.loaders.checked_document import checked_document
 from small_text_comal.experiments.loaders.folder import read_parts
+from small_text_comal.experiments.loaders.text_file import text_lines
 
 __all__ = ["read_jsonl"]
 
@@ -17,7 +19,8 @@ def read_jsonl(path: Path, *, text_column: str = "text", label_column: str = "la
     Parameters
     ----------
     path : file or folder, UTF-8
-    text_column, label_column : keys of the text (a string) and of the labels (a list of strings) in each line
+    text_column, label_column : keys of the text (a string) and of the labels (a list of strings, or of
+        numbers from 0) in each line
 
     Raises
     ------
@@ -29,28 +32,22 @@ def read_jsonl(path: Path, *, text_column: str = "text", label_column: str = "la
 
 def _documents(file: Path, text_column: str, label_column: str) -> Documents:
     documents = Documents([], [])
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                text, labels = _document(line, text_column, label_column, where=f"{file}, line {number}")
-                documents.texts.append(text)
-                documents.labels.append(labels)
+    for number, line in enumerate(text_lines(file), start=1):
+        if line.strip():
+            text, labels = _document(line, (text_column, label_column), where=f"{file}, line {number}")
+            documents.texts.append(text)
+            documents.labels.append(labels)
     return documents
 
 
-def _document(line: str, text_column: str, label_column: str, *, where: str) -> tuple[str, list[str]]:
+def _document(line: str, columns: tuple[str, str], *, where: str) -> tuple[str, list[str]]:
     try:
         entry = json.loads(line)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{where}: not JSON ({error})") from None
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: expected a JSON object, got {type(entry).__name__}")
-    missing = [key for key in (text_column, label_column) if key not in entry]
+    missing = [key for key in columns if key not in entry]
     if missing:
         raise ValueError(f"{where}: no {missing[0]!r} among {sorted(entry)}; name the columns in the dataset's options")
-    text, labels = entry[text_column], entry[label_column]
-    if not isinstance(text, str):
-        raise ValueError(f"{where}: expected a string in {text_column!r}, got {type(text).__name__}")
-    if not isinstance(labels, list):
-        raise ValueError(f"{where}: expected a list of label names in {label_column!r}, got {type(labels).__name__}")
-    return text, [str(label) for label in labels]
+    return checked_document(entry[columns[0]], entry[columns[1]], columns=columns, where=where)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from small_text_comal.experiments.corpus import Documents, RawCorpus
-from small_text_comal.experiments.loaders.folder import open_text, require_file
+from small_text_comal.experiments.loaders.folder import find_file, require_file
+from small_text_comal.experiments.loaders.text_file import text_lines
 
 __all__ = ["read_rcv1"]
 
@@ -34,12 +35,13 @@ def read_rcv1(path: Path, *, validation_size: int = 2_000, test_size: int = 10_0
     Raises
     ------
     FileNotFoundError, ValueError
-        When a file is missing, or a document has no topic.
+        When a file is missing, a document has no topic, or a size is below 1.
     """
+    if validation_size < 1 or test_size < 1:
+        raise ValueError(f"validation_size, test_size: expected integers >= 1, got {validation_size} and {test_size}")
     topics = _read_topics(require_file(path, [TOPICS]))
     train = _with_topics(_stream(require_file(path, [TRAIN])), topics)
-    held_out = [_find_test_file(path, name) for name in TEST]
-    files = [file for file in held_out if file is not None]
+    files = [file for name in TEST if (file := find_file(path, [name])) is not None]
     if not files:
         return RawCorpus(train)
     n_documents = sum(1 for file in files for _ in _stream(file))
@@ -50,22 +52,14 @@ def read_rcv1(path: Path, *, validation_size: int = 2_000, test_size: int = 10_0
     return RawCorpus(train, _draw(files, topics, np.sort(order[n_test : n_test + n_validation])), test)
 
 
-def _find_test_file(path: Path, name: str) -> Path | None:
-    try:
-        return require_file(path, [name])
-    except FileNotFoundError:
-        return None
-
-
 def _read_topics(file: Path) -> dict[str, list[str]]:
     topics: dict[str, list[str]] = {}
-    with open_text(file) as lines:
-        for number, line in enumerate(lines, start=1):
-            cells = line.split()
-            if len(cells) not in (0, 3):
-                raise ValueError(f'{file}, line {number}: expected "TOPIC DOCUMENT 1", got {line.rstrip()!r}')
-            if cells:
-                topics.setdefault(cells[1], []).append(cells[0])
+    for number, line in enumerate(text_lines(file), start=1):
+        cells = line.split()
+        if len(cells) not in (0, 3):
+            raise ValueError(f'{file}, line {number}: expected "TOPIC DOCUMENT 1", got {line.rstrip()!r}')
+        if cells:
+            topics.setdefault(cells[1], []).append(cells[0])
     return topics
 
 
@@ -73,15 +67,14 @@ def _stream(file: Path) -> Iterator[tuple[str, str]]:
     """Yield the number and the text of each document of a token file."""
     number: str | None = None
     tokens: list[str] = []
-    with open_text(file) as lines:
-        for line in lines:
-            cells = line.split()
-            if cells[:1] == [".I"] and len(cells) == 2:
-                if number is not None:
-                    yield number, _without_repeats(tokens)
-                number, tokens = cells[1], []
-            elif cells and cells != [".W"]:
-                tokens.extend(cells)
+    for line in text_lines(file):
+        cells = line.split()
+        if cells[:1] == [".I"] and len(cells) == 2:
+            if number is not None:
+                yield number, _without_repeats(tokens)
+            number, tokens = cells[1], []
+        elif cells and cells != [".W"]:
+            tokens.extend(cells)
     if number is not None:
         yield number, _without_repeats(tokens)
 
