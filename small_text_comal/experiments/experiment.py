@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable
@@ -13,22 +12,21 @@ from typing import Any, NamedTuple
 from small_text_comal.experiments.config import ExperimentConfig
 from small_text_comal.experiments.corpus import Statistics, corpus_statistics, fingerprint
 from small_text_comal.experiments.dataset_spec import DatasetSpec
+from small_text_comal.experiments.description import add_to_description, read_description
 from small_text_comal.experiments.identity import config_hash, difference, run_settings
 from small_text_comal.experiments.parallel import run_side_by_side
-from small_text_comal.experiments.plan import FULL_DATA, Run, planned_runs, record_path, rounds_that_fit
+from small_text_comal.experiments.plan import FULL_DATA, Run, planned_runs, record_path, rounds_that_fit, slug
 from small_text_comal.experiments.prepare import default_validation_size, load_corpus
 from small_text_comal.experiments.protocol import initial_labels, make_split
 from small_text_comal.experiments.records import RecordFile, RecordsError, read_records
 from small_text_comal.experiments.resources import describe_device
-from small_text_comal.experiments.run import RunResult, Task, check_config, execute
+from small_text_comal.experiments.run import RunResult, Task, check_records, execute
 from small_text_comal.experiments.statistics_table import format_statistics
 from small_text_comal.experiments.strategies import parse_strategy, reason_to_skip
 
-__all__ = ["DESCRIPTION", "Compared", "compare", "read_description"]
+__all__ = ["Compared", "compare", "read_description"]
 
 logger = logging.getLogger(__name__)
-
-DESCRIPTION = "experiment.json"
 
 
 class Compared(NamedTuple):
@@ -95,13 +93,13 @@ def compare(
     prepared = [_prepared(config, spec, say) for spec in config.datasets]
     say(format_statistics([data.statistics for data in prepared]))
     _check_folder(Path(config.output), prepared)
-    _describe(Path(config.output), config, prepared, skipped)
     how = {
         "threads": _threads(config, jobs=jobs, backend=backend),
         "verbose": verbose,
         "parent": os.getpid() if backend == "loky" else None,
     }
     tasks = [task for data in prepared for task in _tasks(config, data, strategies, how)]
+    _describe(config, prepared, skipped)
     return _run(tasks, skipped, jobs=jobs, backend=backend, cluster=cluster, say=say)
 
 
@@ -134,30 +132,26 @@ def _prepared(config: ExperimentConfig, spec: DatasetSpec, say: Callable[[str], 
     return _Prepared(spec, settings, statistics, corpus.label_names, notes, rounds)
 
 
-def read_description(output: Path) -> dict[str, Any]:
-    """Return what `compare` wrote about an output folder; {} where nothing was written yet."""
-    path = output / DESCRIPTION
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 def _check_folder(output: Path, prepared: list[_Prepared]) -> None:
-    known = read_description(output).get("datasets", {})
+    """Refuse records of another config, also those of strategies and seeds that this session leaves alone."""
+    described = read_description(output).get("datasets", {})
     for data in prepared:
-        old = known.get(data.spec.name)
-        if old and old["hash"] != data.hash and any((output / "records").glob(f"{data.spec.name}/*/*.jsonl")):
-            changes = "; ".join(difference(old["settings"], data.settings))
-            raise RecordsError(
-                f"{output} holds records of another config of {data.spec.name} ({changes}): choose another output "
-                "folder, or take the change back"
-            )
+        for path in sorted((output / "records" / slug(data.spec.name)).glob("*/*.jsonl")):
+            records = read_records(path).records
+            if records and records[0]["config"] != data.hash:
+                old = described.get(data.spec.name, {}).get("settings", {})
+                changes = difference(old, data.settings) if old else []
+                changes = changes or [f"hash: {records[0]['config']} -> {data.hash}"]
+                raise RecordsError(
+                    f"{output} holds records of another config of {data.spec.name} ({'; '.join(changes)}): choose "
+                    "another output folder, or take the change back"
+                )
 
 
-def _describe(output: Path, config: ExperimentConfig, prepared: list[_Prepared], skipped: dict[str, str]) -> None:
-    """Write what plots and reports need beside the records; data sets of earlier sessions stay described."""
-    description = read_description(output)
-    datasets = description.get("datasets", {})
-    for data in prepared:
-        datasets[data.spec.name] = {
+def _describe(config: ExperimentConfig, prepared: list[_Prepared], skipped: dict[str, str]) -> None:
+    """Write what plots and reports need beside the records."""
+    datasets = {
+        data.spec.name: {
             "hash": data.hash,
             "settings": data.settings,
             "config": asdict(replace(config, datasets=(data.spec,))),
@@ -165,11 +159,9 @@ def _describe(output: Path, config: ExperimentConfig, prepared: list[_Prepared],
             "labels": list(data.label_names),
             "notes": data.notes,
         }
-    description = {"format": 1, "datasets": datasets, "skipped": {**description.get("skipped", {}), **skipped}}
-    output.mkdir(parents=True, exist_ok=True)
-    unfinished = output / f"{DESCRIPTION}.part"
-    unfinished.write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(unfinished, output / DESCRIPTION)
+        for data in prepared
+    }
+    add_to_description(Path(config.output), datasets, skipped)
 
 
 def _tasks(config: ExperimentConfig, data: _Prepared, strategies: set[str], how: dict[str, Any]) -> list[Task]:
@@ -180,7 +172,7 @@ def _tasks(config: ExperimentConfig, data: _Prepared, strategies: set[str], how:
     for run in planned_runs(config, data.spec, usable):
         path = record_path(Path(config.output), run)
         records = read_records(path).records
-        check_config(path, records, data.hash)
+        check_records(path, records, run, data.hash)
         rounds = 0 if run.strategy == FULL_DATA else data.rounds
         tasks.append(Task(config, data.spec, run, data.hash, rounds, records=records, **how))
     return tasks

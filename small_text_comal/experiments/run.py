@@ -30,7 +30,7 @@ from small_text_comal.experiments.resources import describe_device, library_vers
 from small_text_comal.experiments.rounds import RoundPlan, run_rounds
 from small_text_comal.experiments.strategies import StrategySpec, parse_strategy
 
-__all__ = ["RunResult", "Task", "check_config", "execute", "round_plan"]
+__all__ = ["RunResult", "Task", "check_records", "execute", "only_writer", "round_plan"]
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def execute(task: Task) -> RunResult:
     path = record_path(Path(task.config.output), task.run)
     records: list[dict[str, Any]] = []
     try:
-        with _ONE_AT_A_TIME, _only_writer(path):
+        with _ONE_AT_A_TIME, only_writer(path):
             file = RecordFile(path)
             records = file.records
             _take_over(file, task)
@@ -100,7 +100,14 @@ def execute(task: Task) -> RunResult:
 
 
 @contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
+def only_writer(path: Path) -> Iterator[None]:
+    """Keep other processes from writing a file.
+
+    Raises
+    ------
+    RecordsError
+        When another process does not end in time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_suffix(".lock"), timeout=_LOCK_WAIT):
@@ -113,24 +120,29 @@ def _take_over(file: RecordFile, task: Task) -> None:
     """Check the records that are there, and add those that only the sender has."""
     if file.note:
         logger.warning(file.note)
+    check_records(file.path, file.records, task.run, task.config_hash)
     for record in task.records[len(file.records) :]:
         file.append(record)
-    check_config(file.path, file.records, task.config_hash)
 
 
-def check_config(path: Path, records: list[dict[str, Any]], expected: str) -> None:
-    """Refuse records of another config.
+def check_records(path: Path, records: list[dict[str, Any]], run: Run, config_hash: str) -> None:
+    """Refuse records of another run or another config.
 
     Raises
     ------
     RecordsError
-        When there is one.
+        When the records of the file are not those of `run` under the config with this hash.
     """
-    other = {record["config"] for record in records} - {expected}
-    if other:
+    if not records:
+        return
+    first = records[0]
+    found = Run(first["dataset"], first["strategy"], first["seed"])
+    if found != run:
+        raise RecordsError(f"{path} holds records of {found}, expected {run}: choose another output folder")
+    if first["config"] != config_hash:
         raise RecordsError(
-            f"{path} holds records of another config (hash {other.pop()}, this one has {expected}): choose another "
-            "output folder"
+            f"{path} holds records of another config (hash {first['config']}, this one has {config_hash}): choose "
+            "another output folder"
         )
 
 

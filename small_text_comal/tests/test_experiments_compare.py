@@ -107,6 +107,31 @@ def test_a_changed_config_refuses_to_mix(made, settings, tmp_path):
         run(settings)
 
 
+def test_a_changed_config_is_seen_in_the_records_of_other_strategies_too(made, settings):
+    named = [{**settings["datasets"][0], "name": "my data"}]
+    run(settings, datasets=named)
+    with pytest.raises(RecordsError, match=r"another config of my data \(query_size: 6 -> 5\)"):
+        run(settings, datasets=named, query_size=5, strategies=["MMC"], full_data=False)
+
+
+def test_a_refused_config_does_not_lock_out_the_right_one(made, settings, tmp_path):
+    run(settings)
+    (tmp_path / "out" / "experiment.json").unlink()
+    with pytest.raises(RecordsError, match=r"another config of toy \(hash: "):
+        run(settings, query_size=5)
+    assert len(run(settings)[0].finished) == 6
+
+
+def test_records_of_another_run_are_refused(made, settings, tmp_path):
+    run(settings)
+    first, second = (record_path(tmp_path / "out", Run("toy", "CoMAL", seed)) for seed in (0, 1))
+    second.write_bytes(first.read_bytes())
+    (tmp_path / "out" / "experiment.json").unlink()
+    with pytest.raises(RecordsError, match="holds records of toy / CoMAL / seed 0, expected toy / CoMAL / seed 1"):
+        run(settings)
+    assert not (tmp_path / "out" / "experiment.json").exists()
+
+
 def test_a_failing_run_does_not_take_others_with_it(made, settings, monkeypatch, tmp_path):
     def sometimes(corpus, split, config, *, spec, strategy):
         return FakeLearner(len(split.pool), split.test.y.shape, fail_at=2 if strategy.name == "CoMAL" else None)

@@ -9,23 +9,16 @@ import pytest
 from small_text_comal.experiments.plan import FULL_DATA, Run, record_path
 from small_text_comal.experiments.results import area_under_curve, labels_to_reach, mean_curve, read_results
 from small_text_comal.experiments.significance import holm, paired_test, pairwise_duels
+from small_text_comal.tests.experiment_fakes import run_record
 
 
 def write_run(folder, run, scores, *, first=100, step=50, tail=""):
     path = record_path(folder, run)
     path.parent.mkdir(parents=True, exist_ok=True)
+    run_is = {"dataset": run.dataset, "strategy": run.strategy, "seed": run.seed}
+    scored = [{"micro_f1": float(score), "p@1": float(score) / 2} for score in scores]
     records = [
-        {
-            "dataset": run.dataset,
-            "strategy": run.strategy,
-            "seed": run.seed,
-            "round": number,
-            "labels": first + step * number,
-            "metrics": {"micro_f1": float(score), "p@1": float(score) / 2},
-            "seconds": {"fit": 2.0 + number, "test": 0.1, "query": 0.01},
-            "queried": [],
-        }
-        for number, score in enumerate(scores)
+        run_record(number, first=first, step=step, metrics=metrics, **run_is) for number, metrics in enumerate(scored)
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records) + tail)
 
