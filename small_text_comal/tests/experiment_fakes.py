@@ -36,6 +36,13 @@ def write_corpus(folder: Path, n_train: int = 60, n_test: int = 20) -> Path:
     return folder
 
 
+def write_encoder(folder: Path) -> Path:
+    """An encoder's own configuration, which is all that is read of it before a run: two layers."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "num_hidden_layers": 2}))
+    return folder
+
+
 def run_record(number: int, *, first: int = 2, step: int = 2, **changes: Any) -> dict[str, Any]:
     """A record of a run that starts with documents 0 to `first` - 1 and buys the next `step` in each round."""
     labels = first + step * number

@@ -9,7 +9,7 @@ from small_text_comal.experiments.config import EncoderOptions, ExperimentConfig
 from small_text_comal.experiments.config_file import config_from_mapping, read_toml
 from small_text_comal.experiments.dataset_spec import DatasetSpec
 from small_text_comal.experiments.identity import config_hash, difference, run_settings
-from small_text_comal.experiments.plan import FULL_DATA, Run, planned_runs, record_path, rounds_that_fit
+from small_text_comal.experiments.plan import FULL_DATA, Run, check_files, planned_runs, record_path, rounds_that_fit
 from small_text_comal.experiments.presets import PRESETS, preset
 from small_text_comal.experiments.settings import merged_config
 from small_text_comal.experiments.strategies import parse_strategy
@@ -177,8 +177,14 @@ def test_runs_and_their_files(tmp_path):
     runs = planned_runs(config(seeds=(0, 1)), DatasetSpec(loader="jsonl", path="d"), ["A", "B(x=1)"])
     assert runs == [Run("d", name, seed) for seed in (0, 1) for name in ("A", "B(x=1)", FULL_DATA)]
     assert len({record_path(tmp_path, run) for run in runs}) == 6
-    own = DatasetSpec(loader="jsonl", path="d", seeds=(5,))
-    assert planned_runs(config(full_data=False), own, ["A"]) == [Run("d", "A", 5)]
+    own = DatasetSpec(loader="jsonl", path="d", seeds=(5, 5))
+    assert planned_runs(config(full_data=False), own, ["A", "A"]) == [Run("d", "A", 5)]
+
+
+def test_runs_that_would_share_a_file_are_refused():
+    check_files([Run("a b", "CoMAL", 0), Run("a b", "CoMAL", 1), Run("a-c", "CoMAL", 0)])
+    with pytest.raises(ValueError, match=r"d / X\(a=1\) / seed 0 and d / X\(a=-1\) / seed 0 would share the file"):
+        check_files([Run("d", "X(a=1)", 0), Run("d", "X(a=-1)", 0)])
 
 
 @pytest.mark.parametrize(("pool", "rounds"), [(110, 1), (119, 1), (120, 2), (1000, 3)])
