@@ -70,6 +70,19 @@ class Results(NamedTuple):
         """
         return [known_name(name, self.metrics(), kind="metric in these records") for name in wanted]
 
+    def main_metric(self, wanted: str | None = None) -> str:
+        """Return `wanted`; by default micro-F1, or the first metric where the records do not have it.
+
+        Raises
+        ------
+        ValueError
+            On a metric that the records do not have, and when the runs have none in common.
+        """
+        if not self.metrics():
+            raise ValueError("the runs have no metric in common: draw fewer folders together")
+        default = "micro_f1" if "micro_f1" in self.metrics() else self.metrics()[0]
+        return self.known_metrics([wanted or default])[0]
+
     def of(self, dataset: str, strategy: str) -> list[Curve]:
         """Return the runs of a strategy on a data set, by seed."""
         chosen = [curve for curve in self.curves if (curve.dataset, curve.strategy) == (dataset, strategy)]

@@ -149,9 +149,7 @@ def check_records(path: Path, records: list[dict[str, Any]], run: Run, config_ha
 def _continue(task: Task, file: RecordFile) -> None:
     threads = file.records[0]["threads"] if file.records else task.threads
     with calm_libraries(verbose=task.verbose), limited_threads(threads):
-        corpus = _corpus(task.spec)
-        if config_hash(run_settings(task.config, task.spec, fingerprint(corpus))) != task.config_hash:
-            raise RecordsError(f"dataset {task.spec.name}: other data here than where the run was sent from")
+        corpus = _corpus(task)
         split = make_split(corpus, task.spec, task.run.seed)
         plan = round_plan(task, split, threads)
         if len(file.records) > plan.rounds:
@@ -165,13 +163,20 @@ def _continue(task: Task, file: RecordFile) -> None:
             progress.close()
 
 
-def _corpus(spec: DatasetSpec) -> Corpus:
-    """A process that does several runs reads its data once."""
-    key = repr(spec)
-    if key not in _corpora:
+def _corpus(task: Task) -> Corpus:
+    """A process that does several runs reads its data once, and again when a file was changed since."""
+    key = repr(task.spec)
+    if key not in _corpora or not _is_as_sent(_corpora[key], task):
         _corpora.clear()
-        _corpora[key] = load_corpus(spec)
+        corpus = load_corpus(task.spec)
+        if not _is_as_sent(corpus, task):
+            raise RecordsError(f"dataset {task.spec.name}: other data here than where the run was sent from")
+        _corpora[key] = corpus
     return _corpora[key]
+
+
+def _is_as_sent(corpus: Corpus, task: Task) -> bool:
+    return config_hash(run_settings(task.config, task.spec, fingerprint(corpus))) == task.config_hash
 
 
 def _strategy(run: Run) -> StrategySpec:

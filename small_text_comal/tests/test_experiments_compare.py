@@ -168,6 +168,14 @@ def test_a_torn_record_gives_the_same_indices_in_the_end(made, settings, tmp_pat
     assert [record["queried"] for record in records_of(settings)] == whole
 
 
+def test_data_that_was_changed_is_read_again(made, settings, tmp_path):
+    run(settings)
+    train = tmp_path / "toy" / "train.jsonl"
+    train.write_text(train.read_text().replace("text 5", "text V"))
+    compared, _ = run(settings, output=str(tmp_path / "other"))
+    assert compared.failed == {}
+
+
 def test_a_run_that_another_process_writes_is_left_alone(made, settings, monkeypatch, tmp_path):
     from filelock import FileLock
 
@@ -305,6 +313,13 @@ def test_commands_from_comparison_to_report(made, settings, tmp_path):
     assert ended.exit_code == 0, ended.output
     assert (tmp_path / "out" / "report.html").exists()
     assert "| toy | 50 | 10 | 20 | 4 |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_figures_of_records_without_micro_f1(made, settings):
+    assert command("compare", *options(settings), "--metric", "p@1").exit_code == 0
+    for name in ("plot", "report"):
+        ended = command(name, settings["output"])
+        assert ended.exit_code == 0, ended.output
 
 
 def test_the_file_of_an_experiment(made, settings, tmp_path):

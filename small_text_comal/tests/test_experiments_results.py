@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,19 @@ def test_only_tells_strategies_apart_whose_options_differ_in_a_point(tmp_path):
     for name in names:
         write_run(tmp_path, Run("d", name, 0), [0.1])
     assert [read_results([tmp_path], only=[name]).strategies() for name in names] == [[name] for name in names]
+
+
+def test_the_main_metric_is_one_that_was_recorded(tmp_path):
+    write_run(tmp_path, Run("d", "CoMAL", 0), [0.1])
+    results = read_results([tmp_path])
+    assert (results.main_metric(), results.main_metric("P@1")) == ("micro_f1", "p@1")
+    (curve,) = results.curves
+    ranked = replace(curve, metrics={"p@3": curve.metrics["p@1"]})
+    assert results._replace(curves=[ranked]).main_metric() == "p@3"
+    with pytest.raises(ValueError, match="unknown metric in these records 'p@5'"):
+        results.main_metric("p@5")
+    with pytest.raises(ValueError, match="no metric in common"):
+        results._replace(curves=[curve, ranked]).main_metric()
 
 
 def test_no_records_is_an_error(tmp_path):
