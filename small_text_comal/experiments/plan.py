@@ -100,5 +100,8 @@ def slug(name: str) -> str:
     """
     found = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-")
     if not found.strip("."):
-        raise ValueError(f"name {name!r}: expected a letter or digit (a to z, 0 to 9), for files are named by it")
+        raise ValueError(
+            f"name {name!r}: expected a letter or digit (a to z, 0 to 9), for files are named by it; set name in the "
+            "data set's table"
+        )
     return found
