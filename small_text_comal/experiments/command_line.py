@@ -27,7 +27,9 @@ app = typer.Typer(
 
 Folders = Annotated[list[Path], typer.Argument(help="output folders of compare")]
 Only = Annotated[list[str] | None, typer.Option(help="strategies to show; by default all that have records")]
-MainMetric = Annotated[str, typer.Option("--main-metric", help="decides labels needed and wins")]
+MainMetric = Annotated[
+    str | None, typer.Option("--main-metric", help="decides labels needed and wins; by default micro_f1")
+]
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130
 
 
@@ -148,7 +150,7 @@ def plot(
     folders: Folders,
     target: Annotated[Path | None, typer.Option(help="where the figures go; by default FOLDER/plots")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="panels of the learning curves; by default all")] = None,
-    main_metric: MainMetric = "micro_f1",
+    main_metric: MainMetric = None,
     only: Only = None,
     latent: Annotated[bool, typer.Option("--latent", help="draw the latent space of one run instead")] = False,
     dataset: Annotated[str | None, typer.Option(help="of the latent space; by default the first")] = None,
@@ -168,13 +170,14 @@ def plot(
 
         goal = target or folders[0] / "plots"
         results = read_results(folders, only=only or ())
-        main_metric = results.known_metrics(checked_metrics((main_metric,)))[0]
         if latent:
             run = Run(dataset or results.datasets()[0], strategy, seed)
             files = draw_latent(folders[0], goal, run, rounds=rounds or (), label_names=label or (), say=_say)
         else:
             shown = checked_metrics(tuple(metric)) if metric else tuple(results.metrics())
-            files = plot_all(results, goal, metrics=results.known_metrics(shown), main_metric=main_metric)
+            files = plot_all(
+                results, goal, metrics=results.known_metrics(shown), main_metric=results.main_metric(main_metric)
+            )
         for note in results.notes:
             _say(note)
         for file in files:
@@ -185,7 +188,7 @@ def plot(
 def report(
     folders: Folders,
     target: Annotated[Path | None, typer.Option(help="where the report goes; by default the first FOLDER")] = None,
-    main_metric: MainMetric = "micro_f1",
+    main_metric: MainMetric = None,
     only: Only = None,
 ) -> None:
     """Write one HTML page with all figures and tables, and the tables as Markdown."""
@@ -194,8 +197,7 @@ def report(
         from small_text_comal.experiments.results import read_results
 
         results = read_results(folders, only=only or ())
-        main_metric = results.known_metrics(checked_metrics((main_metric,)))[0]
-        for file in write_report(results, folders, target or folders[0], main_metric=main_metric):
+        for file in write_report(results, folders, target or folders[0], main_metric=results.main_metric(main_metric)):
             typer.echo(file)
 
 

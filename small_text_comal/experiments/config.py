@@ -110,8 +110,6 @@ class ExperimentConfig:
             if not getattr(self, name):
                 raise ValueError(f"{name}: expected at least one, got none")
         object.__setattr__(self, "metrics", checked_metrics(self.metrics))
-        if not isinstance(self.cache_folder, str):
-            raise ValueError(f"cache_folder: expected a folder's path, got {self.cache_folder!r}")
         _require_counts(self, ("initial_size", "query_size"), minimum=1)
         _require_counts(self, ("rounds", "min_per_label", "threads"), minimum=0)
         for seed in self.seeds + tuple(seed for spec in self.datasets for seed in spec.seeds or ()):

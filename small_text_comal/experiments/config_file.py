@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +13,9 @@ from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.experiments.config import EncoderOptions, ExperimentConfig, TrainingOptions
 from small_text_comal.experiments.dataset_spec import DatasetSpec, parse_dataset
 from small_text_comal.experiments.names import known_name
+from small_text_comal.experiments.option_types import as_declared
 
-__all__ = ["config_from_mapping", "read_toml"]
+__all__ = ["config_from_mapping", "read_toml", "with_known_names"]
 
 SECTIONS = {"encoder": EncoderOptions, "training": TrainingOptions, "branch": ContrastiveBranchArguments}
 Options = TypeVar("Options")
@@ -26,14 +27,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises
     ------
     FileNotFoundError, ValueError
-        When there is no such file, or it is not TOML (with the line).
+        When there is no such file, or it is not TOML in UTF-8 (with the line).
     """
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     if not path.is_file():
         raise FileNotFoundError(f"no experiment file {path}")
     try:
         return toml.loads(path.read_text(encoding="utf-8"))
-    except toml.TOMLDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{path}: not TOML: {error}") from None
 
 
@@ -45,20 +46,61 @@ def config_from_mapping(content: Mapping[str, Any]) -> ExperimentConfig:
     Raises
     ------
     ValueError
-        On an unknown option (with the nearest), a missing one, or a value out of range.
+        On an unknown option (with the nearest), one that is missing or given twice, and a value of another type or
+        out of range.
     """
-    plain = dict(content)
-    chosen: dict[str, Any] = {}
-    datasets = plain.pop("datasets", [])
-    chosen["datasets"] = tuple(_dataset(entry) for entry in ([datasets] if isinstance(datasets, str) else datasets))
-    for name, section in SECTIONS.items():
-        chosen[name] = _make(section, plain.pop(name, {}), where=f"[{name}]")
-    if "output" not in plain:
+    plain = with_known_names(content)
+    if not plain.get("output"):
         raise ValueError("output: name the folder of the records (--output FOLDER)")
-    return _make(ExperimentConfig, {**plain, **chosen}, where="the experiment")
+    for name, section in SECTIONS.items():
+        plain[name] = _make(section, plain.get(name, {}), where=f"[{name}]")
+    plain["datasets"] = [_dataset(entry) for entry in plain.get("datasets", [])]
+    return _make(ExperimentConfig, plain, where="the experiment")
 
 
-def _dataset(entry: Any) -> DatasetSpec:
+def with_known_names(content: Mapping[str, Any], *, also: Iterable[str] = ()) -> dict[str, Any]:
+    """Return nested tables whose options are spelled as they are called, and data sets as a list.
+
+    Parameters
+    ----------
+    content : as it was written
+    also : names that may stand beside the options of `ExperimentConfig`
+
+    Raises
+    ------
+    ValueError
+        On an unknown option (with the nearest), one that is given twice, and on something else in place of a table.
+    """
+    plain = _named(content, [*_names(ExperimentConfig), *also], where="the experiment")
+    for name, section in SECTIONS.items():
+        if name in plain:
+            plain[name] = _named(plain[name], _names(section), where=f"[{name}]")
+    if "datasets" in plain:
+        entries = plain["datasets"] if isinstance(plain["datasets"], list | tuple) else [plain["datasets"]]
+        plain["datasets"] = [
+            entry if isinstance(entry, str) else _named(entry, _names(DatasetSpec), where="[[datasets]]")
+            for entry in entries
+        ]
+    return plain
+
+
+def _named(values: Any, known: list[str], *, where: str) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where}: expected a table of options, got {values!r}")
+    named: dict[str, Any] = {}
+    for written, value in values.items():
+        name = known_name(written, known, kind=f"option of {where}")
+        if name in named:
+            raise ValueError(f"{where}: {name} is given twice, the second time as {written!r}: remove one")
+        named[name] = value
+    return named
+
+
+def _names(options: type) -> list[str]:
+    return [option.name for option in fields(options)]
+
+
+def _dataset(entry: str | Mapping[str, Any]) -> DatasetSpec:
     if isinstance(entry, str):
         return parse_dataset(entry)
     if "loader" not in entry:
@@ -67,5 +109,4 @@ def _dataset(entry: Any) -> DatasetSpec:
 
 
 def _make(options: type[Options], values: Mapping[str, Any], *, where: str) -> Options:
-    known = [option.name for option in fields(options)]  # type: ignore[arg-type]
-    return options(**{known_name(name, known, kind=f"option of {where}"): value for name, value in values.items()})
+    return options(**as_declared(options, values, where=where))

@@ -9,7 +9,7 @@ import numpy as np
 from small_text_comal.experiments.names import known_name
 from small_text_comal.metrics import macro_f1, micro_f1, ndcg_at_k, precision_at_k
 
-__all__ = ["METRICS", "checked_metrics", "evaluate"]
+__all__ = ["METRICS", "checked_metrics", "evaluate", "measurable"]
 
 METRICS = ("micro_f1", "macro_f1", "p@1", "p@3", "p@5", "ndcg@3", "ndcg@5")
 RANKED = {"p": precision_at_k, "ndcg": ndcg_at_k}
@@ -32,6 +32,17 @@ def checked_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(checked))
 
 
+def measurable(names: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
+    """Return the metrics whose k is not beyond the number of labels.
+
+    Examples
+    --------
+    >>> measurable(("micro_f1", "p@1", "p@5"), 4)
+    ('micro_f1', 'p@1')
+    """
+    return tuple(name for name in names if name in THRESHOLDED or int(name.split("@")[1]) <= num_classes)
+
+
 def evaluate(y_true: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
     """Return the metrics; those at a k beyond the number of labels are left out.
 
@@ -43,11 +54,10 @@ def evaluate(y_true: np.ndarray, probabilities: np.ndarray, names: tuple[str, ..
     """
     predicted = (probabilities >= DECISION).astype(int)
     values = {}
-    for name in names:
+    for name in measurable(names, y_true.shape[1]):
         if name in THRESHOLDED:
             values[name] = float(THRESHOLDED[name](y_true, predicted))
-            continue
-        kind, k = name.split("@")
-        if int(k) <= y_true.shape[1]:
+        else:
+            kind, k = name.split("@")
             values[name] = float(RANKED[kind](y_true, probabilities, int(k)))
     return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable
@@ -11,24 +10,33 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from small_text_comal.experiments.config import ExperimentConfig
-from small_text_comal.experiments.corpus import Statistics, corpus_statistics, fingerprint
+from small_text_comal.experiments.corpus import Corpus, Statistics, corpus_statistics, fingerprint
 from small_text_comal.experiments.dataset_spec import DatasetSpec
+from small_text_comal.experiments.description import add_to_description, read_description
+from small_text_comal.experiments.encoder_check import check_encoder
+from small_text_comal.experiments.evaluation import measurable
 from small_text_comal.experiments.identity import config_hash, difference, run_settings
-from small_text_comal.experiments.parallel import run_side_by_side
-from small_text_comal.experiments.plan import FULL_DATA, Run, planned_runs, record_path, rounds_that_fit
+from small_text_comal.experiments.parallel import busy_processes, run_side_by_side
+from small_text_comal.experiments.plan import (
+    FULL_DATA,
+    Run,
+    check_files,
+    planned_runs,
+    record_path,
+    rounds_that_fit,
+    slug,
+)
 from small_text_comal.experiments.prepare import default_validation_size, load_corpus
 from small_text_comal.experiments.protocol import initial_labels, make_split
 from small_text_comal.experiments.records import RecordFile, RecordsError, read_records
 from small_text_comal.experiments.resources import describe_device
-from small_text_comal.experiments.run import RunResult, Task, check_config, execute
+from small_text_comal.experiments.run import RunResult, Task, check_records, execute
 from small_text_comal.experiments.statistics_table import format_statistics
-from small_text_comal.experiments.strategies import parse_strategy, reason_to_skip
+from small_text_comal.experiments.strategies import new_strategy, parse_strategy, reason_to_skip
 
-__all__ = ["DESCRIPTION", "Compared", "compare", "read_description"]
+__all__ = ["Compared", "compare", "read_description"]
 
 logger = logging.getLogger(__name__)
-
-DESCRIPTION = "experiment.json"
 
 
 class Compared(NamedTuple):
@@ -81,7 +89,7 @@ def compare(
     Raises
     ------
     ValueError, FileNotFoundError
-        On names, data, sizes or a device that do not fit, before anything is trained.
+        On names, options, data, sizes, an encoder or a device that do not fit, before anything is trained.
     RecordsError
         When the folder holds records of another config.
     """
@@ -92,16 +100,16 @@ def compare(
     strategies, skipped = _usable_strategies(config)
     for name, reason in skipped.items():
         say(f"strategy {name} is skipped: {reason}")
+    runs = {spec.name: _runs(config, spec, strategies) for spec in config.datasets}
+    check_files(run for planned in runs.values() for run in planned)
     prepared = [_prepared(config, spec, say) for spec in config.datasets]
     say(format_statistics([data.statistics for data in prepared]))
     _check_folder(Path(config.output), prepared)
-    _describe(Path(config.output), config, prepared, skipped)
-    how = {
-        "threads": _threads(config, jobs=jobs, backend=backend),
-        "verbose": verbose,
-        "parent": os.getpid() if backend == "loky" else None,
-    }
-    tasks = [task for data in prepared for task in _tasks(config, data, strategies, how)]
+    how = {"verbose": verbose, "parent": os.getpid() if backend == "loky" else None}
+    tasks = [task for data in prepared for task in _tasks(config, data, runs[data.spec.name], how)]
+    if backend == "loky" and not all(task.is_finished for task in tasks):
+        check_encoder(config.encoder)
+    _describe(config, prepared, skipped)
     return _run(tasks, skipped, jobs=jobs, backend=backend, cluster=cluster, say=say)
 
 
@@ -109,7 +117,15 @@ def _usable_strategies(config: ExperimentConfig) -> tuple[set[str], dict[str, st
     named = [*config.strategies, *(name for spec in config.datasets for name in spec.strategies or ())]
     specs = {str(spec): spec for spec in map(parse_strategy, named)}
     skipped = {name: reason for name, spec in specs.items() if (reason := reason_to_skip(spec)) is not None}
-    return set(specs) - set(skipped), skipped
+    usable = set(specs) - set(skipped)
+    for name in sorted(usable):
+        new_strategy(specs[name], 0)
+    return usable, skipped
+
+
+def _runs(config: ExperimentConfig, spec: DatasetSpec, strategies: set[str]) -> list[Run]:
+    names = [str(parse_strategy(name)) for name in spec.strategies or config.strategies]
+    return planned_runs(config, spec, [name for name in names if name in strategies])
 
 
 def _prepared(config: ExperimentConfig, spec: DatasetSpec, say: Callable[[str], None]) -> _Prepared:
@@ -126,6 +142,7 @@ def _prepared(config: ExperimentConfig, spec: DatasetSpec, say: Callable[[str], 
             raise ValueError(f"dataset {spec.name}, seed {seed}: {error}") from None
     if rounds < config.rounds:
         notes.append(f"{spec.name}: the pool is empty after {rounds} of {config.rounds} rounds")
+    notes += _metrics_note(config.metrics, corpus)
     for note in notes:
         say(note)
     validation = 0 if corpus.validation else default_validation_size(spec, len(corpus.train))
@@ -134,30 +151,37 @@ def _prepared(config: ExperimentConfig, spec: DatasetSpec, say: Callable[[str], 
     return _Prepared(spec, settings, statistics, corpus.label_names, notes, rounds)
 
 
-def read_description(output: Path) -> dict[str, Any]:
-    """Return what `compare` wrote about an output folder; {} where nothing was written yet."""
-    path = output / DESCRIPTION
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _metrics_note(metrics: tuple[str, ...], corpus: Corpus) -> list[str]:
+    labels = len(corpus.label_names)
+    measured = measurable(metrics, labels)
+    if not measured:
+        raise ValueError(
+            f"metrics: {corpus.name} has {labels} labels, expected a metric with k up to that, got {metrics}"
+        )
+    missing = [name for name in metrics if name not in measured]
+    return [f"{corpus.name} has {labels} labels: {', '.join(missing)} cannot be measured on it"] if missing else []
 
 
 def _check_folder(output: Path, prepared: list[_Prepared]) -> None:
-    known = read_description(output).get("datasets", {})
+    """Refuse records of another config, also those of strategies and seeds that this session leaves alone."""
+    described = read_description(output).get("datasets", {})
     for data in prepared:
-        old = known.get(data.spec.name)
-        if old and old["hash"] != data.hash and any((output / "records").glob(f"{data.spec.name}/*/*.jsonl")):
-            changes = "; ".join(difference(old["settings"], data.settings))
-            raise RecordsError(
-                f"{output} holds records of another config of {data.spec.name} ({changes}): choose another output "
-                "folder, or take the change back"
-            )
+        for path in sorted((output / "records" / slug(data.spec.name)).glob("*/*.jsonl")):
+            records = read_records(path).records
+            if records and records[0]["config"] != data.hash:
+                old = described.get(data.spec.name, {}).get("settings", {})
+                changes = difference(old, data.settings) if old else []
+                changes = changes or [f"hash: {records[0]['config']} -> {data.hash}"]
+                raise RecordsError(
+                    f"{output} holds records of another config of {data.spec.name} ({'; '.join(changes)}): choose "
+                    "another output folder, or take the change back"
+                )
 
 
-def _describe(output: Path, config: ExperimentConfig, prepared: list[_Prepared], skipped: dict[str, str]) -> None:
-    """Write what plots and reports need beside the records; data sets of earlier sessions stay described."""
-    description = read_description(output)
-    datasets = description.get("datasets", {})
-    for data in prepared:
-        datasets[data.spec.name] = {
+def _describe(config: ExperimentConfig, prepared: list[_Prepared], skipped: dict[str, str]) -> None:
+    """Write what plots and reports need beside the records."""
+    datasets = {
+        data.spec.name: {
             "hash": data.hash,
             "settings": data.settings,
             "config": asdict(replace(config, datasets=(data.spec,))),
@@ -165,31 +189,21 @@ def _describe(output: Path, config: ExperimentConfig, prepared: list[_Prepared],
             "labels": list(data.label_names),
             "notes": data.notes,
         }
-    description = {"format": 1, "datasets": datasets, "skipped": {**description.get("skipped", {}), **skipped}}
-    output.mkdir(parents=True, exist_ok=True)
-    unfinished = output / f"{DESCRIPTION}.part"
-    unfinished.write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(unfinished, output / DESCRIPTION)
+        for data in prepared
+    }
+    add_to_description(Path(config.output), datasets, skipped)
 
 
-def _tasks(config: ExperimentConfig, data: _Prepared, strategies: set[str], how: dict[str, Any]) -> list[Task]:
+def _tasks(config: ExperimentConfig, data: _Prepared, runs: list[Run], how: dict[str, Any]) -> list[Task]:
     """Return the data set's tasks, with the records that are there; `how` is the same for all tasks."""
-    names = [str(parse_strategy(name)) for name in data.spec.strategies or config.strategies]
-    usable = [name for name in dict.fromkeys(names) if name in strategies]
     tasks = []
-    for run in planned_runs(config, data.spec, usable):
+    for run in runs:
         path = record_path(Path(config.output), run)
         records = read_records(path).records
-        check_config(path, records, data.hash)
+        check_records(path, records, run, data.hash)
         rounds = 0 if run.strategy == FULL_DATA else data.rounds
         tasks.append(Task(config, data.spec, run, data.hash, rounds, records=records, **how))
     return tasks
-
-
-def _threads(config: ExperimentConfig, *, jobs: int, backend: str) -> int:
-    """Return the CPU threads of a run: its share of this machine, one on a cluster."""
-    cores = os.cpu_count() or 1
-    return config.threads or (max(1, cores // (jobs if jobs > 0 else cores)) if backend == "loky" else 1)
 
 
 def _run(
@@ -207,8 +221,11 @@ def _run(
     say(f"{len(tasks)} runs: {len(finished)} finished before, {begun} to go on with, {len(waiting) - begun} to begin")
     failed: dict[Run, str] = {}
     if waiting:
-        results = run_side_by_side(execute, [(task,) for task in waiting], jobs=jobs, backend=backend, cluster=cluster)
-        for result in results:
+        if backend == "loky":
+            jobs = busy_processes(jobs, len(waiting))
+        threads = _threads(waiting[0].config, jobs=jobs, backend=backend)
+        sent = [(replace(task, threads=threads),) for task in waiting]
+        for result in run_side_by_side(execute, sent, jobs=jobs, backend=backend, cluster=cluster):
             _bring_home(result, Path(waiting[0].config.output))
             if result.error is None:
                 finished.append(result.run)
@@ -216,6 +233,11 @@ def _run(
                 failed[result.run] = result.error
             say(f"{result.run}: {result.error or 'finished'}")
     return Compared(finished, failed, skipped)
+
+
+def _threads(config: ExperimentConfig, *, jobs: int, backend: str) -> int:
+    """Return the CPU threads of a run: its share of this machine, one on a cluster."""
+    return config.threads or (max(1, (os.cpu_count() or 1) // jobs) if backend == "loky" else 1)
 
 
 def _bring_home(result: RunResult, output: Path) -> None:

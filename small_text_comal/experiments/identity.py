@@ -10,6 +10,7 @@ from typing import Any
 
 from small_text_comal.experiments.config import ExperimentConfig
 from small_text_comal.experiments.dataset_spec import DatasetSpec
+from small_text_comal.experiments.option_types import as_declared
 
 __all__ = ["config_hash", "difference", "run_settings"]
 
@@ -25,6 +26,8 @@ def run_settings(config: ExperimentConfig, spec: DatasetSpec, data_fingerprint: 
     (`data_fingerprint`) may not.
     """
     settings = {name: value for name, value in asdict(config).items() if name not in FREE}
+    for name in ("encoder", "training", "branch"):  # a learning rate of 1 is one of 1.0, which JSON writes otherwise
+        settings[name] = as_declared(type(getattr(config, name)), settings[name], where=f"[{name}]")
     settings["dataset"] = {name: value for name, value in asdict(spec).items() if name not in FREE_OF_DATASET}
     settings["data"] = data_fingerprint
     return json.loads(json.dumps(settings))

@@ -12,7 +12,7 @@ import joblib
 
 from small_text_comal.experiments.names import known_name
 
-__all__ = ["BACKENDS", "WorkerLostError", "run_side_by_side"]
+__all__ = ["BACKENDS", "WorkerLostError", "busy_processes", "run_side_by_side"]
 
 
 class WorkerLostError(RuntimeError):
@@ -62,6 +62,11 @@ def run_side_by_side(
                 "a process that did a run was killed, maybe for want of memory: finished rounds are kept, and the same "
                 "command goes on (with fewer --jobs, if memory was short)"
             ) from error
+
+
+def busy_processes(jobs: int, tasks: int) -> int:
+    """Return how many processes of this machine `jobs` stands for, no more than there are tasks."""
+    return min(joblib.effective_n_jobs(jobs), tasks)
 
 
 def _unordered(backend: str) -> str:

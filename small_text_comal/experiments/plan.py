@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from small_text_comal.experiments.config import ExperimentConfig
 from small_text_comal.experiments.dataset_spec import DatasetSpec
 
-__all__ = ["FULL_DATA", "Run", "planned_runs", "record_path", "rounds_that_fit", "slug"]
+__all__ = ["FULL_DATA", "Run", "check_files", "planned_runs", "record_path", "rounds_that_fit", "slug"]
 
 FULL_DATA = "full data"  # the run that trains once on all labels
 
@@ -34,9 +35,9 @@ class Run:
 
 
 def planned_runs(config: ExperimentConfig, spec: DatasetSpec, strategies: list[str]) -> list[Run]:
-    """Return the runs on one data set: all strategies get their first seed before any gets its second."""
+    """Return the runs on one data set, each once: all strategies get their first seed before any gets its second."""
     names = [*strategies, FULL_DATA] if config.full_data else strategies
-    return [Run(spec.name, name, seed) for seed in spec.seeds or config.seeds for name in names]
+    return list(dict.fromkeys(Run(spec.name, name, seed) for seed in spec.seeds or config.seeds for name in names))
 
 
 def rounds_that_fit(config: ExperimentConfig, pool_size: int) -> int:
@@ -66,6 +67,41 @@ def record_path(output: Path, run: Run) -> Path:
     return output / "records" / slug(run.dataset) / slug(run.strategy) / f"seed-{run.seed}.jsonl"
 
 
+def check_files(runs: Iterable[Run]) -> None:
+    """Check that each run has a file of its own.
+
+    Raises
+    ------
+    ValueError
+        On a name that no file can have, and on two whose files would be the same.
+    """
+    seen: dict[Path, Run] = {}
+    for run in runs:
+        other = seen.setdefault(record_path(Path(), run), run)
+        if other != run:
+            raise ValueError(
+                f"{other} and {run} would share the file {record_path(Path(), run)}: name the data sets otherwise, or "
+                "run one of the strategies into another output folder"
+            )
+
+
 def slug(name: str) -> str:
-    """Return a name that can be part of a file name."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-")
+    """Return a name that can be part of a file name.
+
+    Raises
+    ------
+    ValueError
+        When nothing of it can.
+
+    Examples
+    --------
+    >>> slug("CoMAL(criterion='paper')")
+    'CoMAL-criterion-paper'
+    """
+    found = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-")
+    if not found.strip("."):
+        raise ValueError(
+            f"name {name!r}: expected a letter or digit (a to z, 0 to 9), for files are named by it; set name in the "
+            "data set's table"
+        )
+    return found

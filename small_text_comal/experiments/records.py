@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["ReadRecords", "RecordFile", "RecordsError", "read_records"]
+__all__ = ["ReadRecords", "RecordFile", "RecordsError", "fault", "read_records"]
+
+IDENTITY = {"config": str, "dataset": str, "strategy": str, "seed": int}  # the same in all records of a run
+NEEDED = {
+    **IDENTITY,
+    **{"labels": int, "metrics": dict, "seconds": dict, "queried": list, "threads": int, "versions": dict},
+}
 
 
 class RecordsError(RuntimeError):
@@ -38,25 +44,58 @@ def read_records(path: Path) -> ReadRecords:
     Raises
     ------
     RecordsError
-        When a whole line is not a JSON object: something else than a kill damaged the file.
+        When a whole line is not the record that belongs there: something else than a kill damaged the file.
     """
     content = path.read_bytes() if path.exists() else b""
     length = content.rfind(b"\n") + 1
-    records = []
+    records: list[dict[str, Any]] = []
     for number, line in enumerate(content[:length].splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if not isinstance(record, dict):
+        record = _parsed(line)
+        if (wrong := fault(record, records)) is not None:
             raise RecordsError(
-                f"{path}, line {number} is damaged: expected a record, got {line[:60]!r}. Repair or remove the file "
-                "(the run then starts anew)"
+                f"{path}, line {number} is damaged: {wrong}. Repair or remove the file (the run then starts anew)"
             )
         records.append(record)
     torn = len(content) - length
     note = f"{path}: the last {torn} bytes were a half-written record and were dropped" if torn else None
     return ReadRecords(records, length, note)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return line[:60]
+
+
+def fault(record: Any, former: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what is wrong with a record that follows the `former` ones of its run, None when nothing is.
+
+    Examples
+    --------
+    >>> fault({"round": 2}, [])
+    'expected round 0, got 2'
+    """
+    if not isinstance(record, dict):
+        return f"expected a record, got {record!r}"
+    if record.get("round") != len(former):
+        return f"expected round {len(former)}, got {record.get('round')!r}"
+    for name, kind in (NEEDED if former else {**NEEDED, "initial": list}).items():
+        if not isinstance(record.get(name), kind):
+            return f"expected {name} as {kind.__name__}, got {record.get(name)!r}"
+    first = former[0] if former else record
+    for name in IDENTITY:
+        if record[name] != first[name]:
+            return f"expected {name} {first[name]!r} as in line 1, got {record[name]!r}"
+    for name in ("metrics", "seconds"):
+        if record[name].keys() != first[name].keys():
+            return f"expected {name} {list(first[name])} as in line 1, got {list(record[name])}"
+    labeled = [*first["initial"], *(row for other in former for row in other["queried"])]
+    if record["labels"] != len(labeled):
+        return f"expected {len(labeled)} labels, as bought in the lines before, got {record['labels']}"
+    if len({*labeled, *record["queried"]}) < len(labeled) + len(record["queried"]):
+        return "expected queried documents without a label, got some that have one"
+    return None
 
 
 class RecordFile:

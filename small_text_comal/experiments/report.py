@@ -87,16 +87,15 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _score_table(results: Results, dataset: str, *, at_the_end: bool) -> Table:
-    """Scores of the last round that all runs of a strategy have, or means over all rounds (areas under the curves)."""
+    """Scores of the last round, or means over all rounds (areas under the curves)."""
     metrics = results.metrics()
     rows = []
     for strategy in results.strategies():
         curves = results.of(dataset, strategy)
         if not curves:
             continue
-        rounds = min(len(curve.labels) for curve in curves)
-        labels = curves[0].labels[:rounds]
-        values = [[curve.metrics[metric][:rounds] for curve in curves] for metric in metrics]
+        labels = curves[0].labels
+        values = [[curve.metrics[metric] for curve in curves] for metric in metrics]
         scores = [[run[-1] if at_the_end else area_under_curve(labels, run) for run in runs] for runs in values]
         seen = str(labels[-1]) if at_the_end else f"{labels[0]} to {labels[-1]}"
         rows.append([strategy, str(len(curves)), seen, *map(_spread, scores)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +40,7 @@ class Results(NamedTuple):
     """All runs of some output folders.
 
     `full_data` holds the scores of the models trained on all labels, by (dataset, seed) and metric; `notes` what was
-    dropped while reading.
+    left out while reading.
     """
 
     curves: list[Curve]
@@ -70,6 +70,19 @@ class Results(NamedTuple):
         """
         return [known_name(name, self.metrics(), kind="metric in these records") for name in wanted]
 
+    def main_metric(self, wanted: str | None = None) -> str:
+        """Return `wanted`; by default micro-F1, or the first metric where the records do not have it.
+
+        Raises
+        ------
+        ValueError
+            On a metric that the records do not have, and when the runs have none in common.
+        """
+        if not self.metrics():
+            raise ValueError("the runs have no metric in common: draw fewer folders together")
+        default = "micro_f1" if "micro_f1" in self.metrics() else self.metrics()[0]
+        return self.known_metrics([wanted or default])[0]
+
     def of(self, dataset: str, strategy: str) -> list[Curve]:
         """Return the runs of a strategy on a data set, by seed."""
         chosen = [curve for curve in self.curves if (curve.dataset, curve.strategy) == (dataset, strategy)]
@@ -84,29 +97,69 @@ class Results(NamedTuple):
 def read_results(folders: Sequence[Path], *, only: Sequence[str] = ()) -> Results:
     """Read all records of one or more output folders, or those of the strategies `only`.
 
+    Runs that have not got as far as others of their strategy are left out, and noted: a seed that has just begun would
+    cut the mean of those that are finished.
+
     Raises
     ------
     FileNotFoundError
-        When there is no record.
+        When a folder has no record.
     ValueError
-        On a strategy that the records do not have.
+        On a run that is there twice, a data set that was run with different settings, or a strategy that the records
+        do not have.
     """
-    curves, full, notes = [], {}, []
-    for folder in folders:
-        for path in sorted((folder / "records").glob("*/*/*.jsonl")):
-            records, _, note = read_records(path)
-            notes += [note] if note else []
-            if not records:
-                continue
-            if records[0]["strategy"] == FULL_DATA:
-                full[records[0]["dataset"], records[0]["seed"]] = records[0]["metrics"]
-            else:
-                curves.append(_curve(records))
+    read = {path: read_records(path) for folder in folders for path in _record_files(folder)}
+    notes = [found.note for found in read.values() if found.note]
+    runs = {path: found.records for path, found in read.items() if found.records}
+    _check_mixture(runs)
+    full = {(one["dataset"], one["seed"]): one["metrics"] for one, *_ in runs.values() if one["strategy"] == FULL_DATA}
+    curves = [_curve(records) for records in runs.values() if records[0]["strategy"] != FULL_DATA]
     if not curves:
         raise FileNotFoundError(f"no records in {', '.join(map(str, folders))}: run small-text-comal compare first")
     results = Results(curves, full, notes)
     chosen = {known_name(name, results.strategies(), kind="strategy in these records") for name in only}
-    return results._replace(curves=[curve for curve in curves if not only or curve.strategy in chosen])
+    shown = [curve for curve in curves if not only or curve.strategy in chosen]
+    return results._replace(curves=_as_far_as_others(shown, notes))
+
+
+def _record_files(folder: Path) -> list[Path]:
+    found = sorted((folder / "records").glob("*/*/*.jsonl"))
+    if not found:
+        raise FileNotFoundError(f"no records in {folder}: run small-text-comal compare first")
+    return found
+
+
+def _check_mixture(runs: Mapping[Path, Sequence[Mapping[str, Any]]]) -> None:
+    """Refuse what must not be averaged: numbers from different settings, and one run as if it were two seeds."""
+    settings: dict[str, tuple[str, Path]] = {}
+    seen: dict[tuple[Any, ...], Path] = {}
+    for path, (first, *_) in runs.items():
+        config, other = settings.setdefault(first["dataset"], (first["config"], path))
+        if config != first["config"]:
+            raise ValueError(
+                f"{first['dataset']} was run with different settings in {other} and {path}: draw these folders apart, "
+                "or give the data sets different names"
+            )
+        other = seen.setdefault((first["dataset"], first["strategy"], first["seed"]), path)
+        if other != path:
+            raise ValueError(f"{other} and {path} hold the same run: name folders that have different runs")
+
+
+def _as_far_as_others(curves: Sequence[Curve], notes: list[str]) -> list[Curve]:
+    """Return the runs that got as far as any of their strategy; note those that did not, and strategies that lag."""
+    kept = []
+    for curve in curves:
+        on_same_data = [other for other in curves if other.dataset == curve.dataset]
+        of_strategy = max(other.labels[-1] for other in on_same_data if other.strategy == curve.strategy)
+        furthest = max(other.labels[-1] for other in on_same_data)
+        so_far = f"{curve.dataset} / {curve.strategy} / seed {curve.seed} ends at {curve.labels[-1]} labels"
+        if curve.labels[-1] < of_strategy:
+            notes.append(f"{so_far}, other seeds at {of_strategy}: it was left out")
+            continue
+        if of_strategy < furthest:
+            notes.append(f"{so_far}, other strategies at {furthest}")
+        kept.append(curve)
+    return kept
 
 
 def _curve(records: list[dict[str, Any]]) -> Curve:
@@ -131,11 +184,10 @@ class MeanCurve(NamedTuple):
 
 
 def mean_curve(curves: Sequence[Curve], values: Sequence[np.ndarray]) -> MeanCurve:
-    """Return the mean of `values`, one (R,) array a curve, over the rounds that all curves have."""
-    rounds = min(len(value) for value in values)
-    stacked = np.stack([value[:rounds] for value in values])
-    deviation = stacked.std(axis=0, ddof=1) if len(stacked) > 1 else np.zeros(rounds)
-    return MeanCurve(curves[0].labels[:rounds], stacked.mean(axis=0), deviation, len(stacked))
+    """Return the mean of `values`, one (R,) array a curve."""
+    stacked = np.stack(values)
+    deviation = stacked.std(axis=0, ddof=1) if len(stacked) > 1 else np.zeros(stacked.shape[1])
+    return MeanCurve(curves[0].labels, stacked.mean(axis=0), deviation, len(stacked))
 
 
 def labels_to_reach(labels: np.ndarray, scores: np.ndarray, target: float) -> float:

@@ -30,7 +30,7 @@ from small_text_comal.experiments.resources import describe_device, library_vers
 from small_text_comal.experiments.rounds import RoundPlan, run_rounds
 from small_text_comal.experiments.strategies import StrategySpec, parse_strategy
 
-__all__ = ["RunResult", "Task", "check_config", "execute", "round_plan"]
+__all__ = ["RunResult", "Task", "check_records", "execute", "only_writer", "round_plan"]
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def execute(task: Task) -> RunResult:
     path = record_path(Path(task.config.output), task.run)
     records: list[dict[str, Any]] = []
     try:
-        with _ONE_AT_A_TIME, _only_writer(path):
+        with _ONE_AT_A_TIME, only_writer(path):
             file = RecordFile(path)
             records = file.records
             _take_over(file, task)
@@ -100,7 +100,14 @@ def execute(task: Task) -> RunResult:
 
 
 @contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
+def only_writer(path: Path) -> Iterator[None]:
+    """Keep other processes from writing a file.
+
+    Raises
+    ------
+    RecordsError
+        When another process does not end in time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_suffix(".lock"), timeout=_LOCK_WAIT):
@@ -113,33 +120,36 @@ def _take_over(file: RecordFile, task: Task) -> None:
     """Check the records that are there, and add those that only the sender has."""
     if file.note:
         logger.warning(file.note)
+    check_records(file.path, file.records, task.run, task.config_hash)
     for record in task.records[len(file.records) :]:
         file.append(record)
-    check_config(file.path, file.records, task.config_hash)
 
 
-def check_config(path: Path, records: list[dict[str, Any]], expected: str) -> None:
-    """Refuse records of another config.
+def check_records(path: Path, records: list[dict[str, Any]], run: Run, config_hash: str) -> None:
+    """Refuse records of another run or another config.
 
     Raises
     ------
     RecordsError
-        When there is one.
+        When the records of the file are not those of `run` under the config with this hash.
     """
-    other = {record["config"] for record in records} - {expected}
-    if other:
+    if not records:
+        return
+    first = records[0]
+    found = Run(first["dataset"], first["strategy"], first["seed"])
+    if found != run:
+        raise RecordsError(f"{path} holds records of {found}, expected {run}: choose another output folder")
+    if first["config"] != config_hash:
         raise RecordsError(
-            f"{path} holds records of another config (hash {other.pop()}, this one has {expected}): choose another "
-            "output folder"
+            f"{path} holds records of another config (hash {first['config']}, this one has {config_hash}): choose "
+            "another output folder"
         )
 
 
 def _continue(task: Task, file: RecordFile) -> None:
     threads = file.records[0]["threads"] if file.records else task.threads
     with calm_libraries(verbose=task.verbose), limited_threads(threads):
-        corpus = _corpus(task.spec)
-        if config_hash(run_settings(task.config, task.spec, fingerprint(corpus))) != task.config_hash:
-            raise RecordsError(f"dataset {task.spec.name}: other data here than where the run was sent from")
+        corpus = _corpus(task)
         split = make_split(corpus, task.spec, task.run.seed)
         plan = round_plan(task, split, threads)
         if len(file.records) > plan.rounds:
@@ -153,13 +163,20 @@ def _continue(task: Task, file: RecordFile) -> None:
             progress.close()
 
 
-def _corpus(spec: DatasetSpec) -> Corpus:
-    """A process that does several runs reads its data once."""
-    key = repr(spec)
-    if key not in _corpora:
+def _corpus(task: Task) -> Corpus:
+    """A process that does several runs reads its data once, and again when a file was changed since."""
+    key = repr(task.spec)
+    if key not in _corpora or not _is_as_sent(_corpora[key], task):
         _corpora.clear()
-        _corpora[key] = load_corpus(spec)
+        corpus = load_corpus(task.spec)
+        if not _is_as_sent(corpus, task):
+            raise RecordsError(f"dataset {task.spec.name}: other data here than where the run was sent from")
+        _corpora[key] = corpus
     return _corpora[key]
+
+
+def _is_as_sent(corpus: Corpus, task: Task) -> bool:
+    return config_hash(run_settings(task.config, task.spec, fingerprint(corpus))) == task.config_hash
 
 
 def _strategy(run: Run) -> StrategySpec:

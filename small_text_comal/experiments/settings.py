@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from small_text_comal.experiments.config import ExperimentConfig
-from small_text_comal.experiments.config_file import config_from_mapping
+from small_text_comal.experiments.config_file import config_from_mapping, with_known_names
 from small_text_comal.experiments.dataset_spec import parse_dataset
+from small_text_comal.experiments.loaders import loader_names
+from small_text_comal.experiments.names import known_name
 from small_text_comal.experiments.presets import preset
 
 __all__ = ["merged_config"]
@@ -29,34 +31,46 @@ def merged_config(
     ValueError
         On unknown names, values out of range, or a preset without the place of its data.
     """
-    base = {name: value for name, value in content.items() if name != "preset"}
-    chosen = preset_name or content.get("preset")
-    datasets = [_entry(entry, chosen) for entry in _listed(options.get("datasets") or base.get("datasets", []))]
+    base = with_known_names(content, also=["preset"])
+    written = str(base.pop("preset", ""))
+    chosen = preset_name or written
+    datasets = [_entry(entry, chosen) for entry in options.get("datasets") or base.get("datasets", [])]
     if chosen:
         paper = dict(preset(chosen))
         defaults = paper.pop("dataset")
         if not datasets:
             raise ValueError(f"preset {chosen!r} needs the folder of its data: --dataset {defaults['loader']}:FOLDER")
-        datasets = [{**defaults, **entry} if entry["loader"] == defaults["loader"] else entry for entry in datasets]
+        datasets = [_with_preset(entry, defaults) for entry in datasets]
         base = _nested(paper, base)
     changes = {name: value for name, value in options.items() if name not in ("datasets", "dataset_options")}
     merged = _nested(base, changes)
-    merged["datasets"] = [{**entry, **options.get("dataset_options", {})} for entry in datasets]
+    merged["datasets"] = [_with_options(entry, options) for entry in datasets]
     return config_from_mapping(merged)
 
 
-def _listed(datasets: Any) -> list[Any]:
-    return [datasets] if isinstance(datasets, str | Mapping) else list(datasets)
-
-
-def _entry(entry: Any, preset_name: str | None) -> dict[str, Any]:
+def _entry(entry: str | Mapping[str, Any], preset_name: str) -> dict[str, Any]:
     """A data set as a table; with a preset, its place alone is enough."""
     if isinstance(entry, Mapping):
         return dict(entry)
     if preset_name and ":" not in entry:
-        return {"loader": preset(preset_name)["dataset"]["loader"], "path": entry}
+        return {"path": entry}
     spec = parse_dataset(entry)
     return {"loader": spec.loader, **({"path": spec.path} if spec.path else {})}
+
+
+def _with_preset(entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set in the preset's format has its sizes as well, one in another format is left alone."""
+    loader = known_name(
+        str(entry.get("loader", defaults["loader"])), loader_names(), kind="dataset format or short name"
+    )
+    return {**defaults, **entry, "loader": loader} if loader == defaults["loader"] else dict(entry)
+
+
+def _with_options(entry: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options win over a data set's own entries: it keeps none that says the same (seeds, strategies, max_length)."""
+    given = {*options, *options.get("encoder", {})}
+    kept = {name: value for name, value in entry.items() if name not in given}
+    return {**kept, **options.get("dataset_options", {})}
 
 
 def _nested(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

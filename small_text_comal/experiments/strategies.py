@@ -146,7 +146,7 @@ def new_strategy(spec: StrategySpec, seed: int) -> Any:
         if spec.name in BUILT_IN:
             return WithDenseProbabilities(_built_in(getattr(small_text, spec.name), spec.options))
         return make_strategy(spec.name, seed=seed, **spec.options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"strategy {spec}: {error}") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,32 @@ def write_corpus(folder: Path, n_train: int = 60, n_test: int = 20) -> Path:
     write_jsonl(folder / "train.jsonl", raw.train)
     write_jsonl(folder / "test.jsonl", raw.test)
     return folder
+
+
+def write_encoder(folder: Path) -> Path:
+    """An encoder's own configuration, which is all that is read of it before a run: two layers."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "num_hidden_layers": 2}))
+    return folder
+
+
+def run_record(number: int, *, first: int = 2, step: int = 2, **changes: Any) -> dict[str, Any]:
+    """A record of a run that starts with documents 0 to `first` - 1 and buys the next `step` in each round."""
+    labels = first + step * number
+    record = {
+        "config": "c",
+        "dataset": "d",
+        "strategy": "s",
+        "seed": 0,
+        "threads": 1,
+        "versions": {},
+        "round": number,
+        "labels": labels,
+        "metrics": {"micro_f1": 0.5},
+        "seconds": {"fit": 2.0 + number, "test": 0.1, "query": 0.01},
+        "queried": list(range(labels, labels + step)),
+    }
+    return record | ({"initial": list(range(first))} if number == 0 else {}) | changes
 
 
 class FakeLearner:

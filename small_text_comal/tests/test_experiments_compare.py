@@ -10,13 +10,20 @@ pytest.importorskip("filelock")
 
 from typer.testing import CliRunner
 
+from small_text_comal.experiments import experiment as experiment_module
 from small_text_comal.experiments import run as run_module
 from small_text_comal.experiments.command_line import app
 from small_text_comal.experiments.config_file import config_from_mapping
 from small_text_comal.experiments.experiment import compare
 from small_text_comal.experiments.plan import Run, record_path
 from small_text_comal.experiments.records import RecordsError, read_records
-from small_text_comal.tests.experiment_fakes import FakeLearner, documents, write_corpus, write_jsonl
+from small_text_comal.tests.experiment_fakes import (
+    FakeLearner,
+    documents,
+    write_corpus,
+    write_encoder,
+    write_jsonl,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is experimental")
 
@@ -48,6 +55,7 @@ def settings(tmp_path):
         "metrics": ["micro_f1", "p@1"],
         "threads": 1,
         "device": "cpu",
+        "encoder": {"model": str(write_encoder(tmp_path / "encoder"))},
     }
 
 
@@ -107,6 +115,31 @@ def test_a_changed_config_refuses_to_mix(made, settings, tmp_path):
         run(settings)
 
 
+def test_a_changed_config_is_seen_in_the_records_of_other_strategies_too(made, settings):
+    named = [{**settings["datasets"][0], "name": "my data"}]
+    run(settings, datasets=named)
+    with pytest.raises(RecordsError, match=r"another config of my data \(query_size: 6 -> 5\)"):
+        run(settings, datasets=named, query_size=5, strategies=["MMC"], full_data=False)
+
+
+def test_a_refused_config_does_not_lock_out_the_right_one(made, settings, tmp_path):
+    run(settings)
+    (tmp_path / "out" / "experiment.json").unlink()
+    with pytest.raises(RecordsError, match=r"another config of toy \(hash: "):
+        run(settings, query_size=5)
+    assert len(run(settings)[0].finished) == 6
+
+
+def test_records_of_another_run_are_refused(made, settings, tmp_path):
+    run(settings)
+    first, second = (record_path(tmp_path / "out", Run("toy", "CoMAL", seed)) for seed in (0, 1))
+    second.write_bytes(first.read_bytes())
+    (tmp_path / "out" / "experiment.json").unlink()
+    with pytest.raises(RecordsError, match="holds records of toy / CoMAL / seed 0, expected toy / CoMAL / seed 1"):
+        run(settings)
+    assert not (tmp_path / "out" / "experiment.json").exists()
+
+
 def test_a_failing_run_does_not_take_others_with_it(made, settings, monkeypatch, tmp_path):
     def sometimes(corpus, split, config, *, spec, strategy):
         return FakeLearner(len(split.pool), split.test.y.shape, fail_at=2 if strategy.name == "CoMAL" else None)
@@ -133,6 +166,14 @@ def test_a_torn_record_gives_the_same_indices_in_the_end(made, settings, tmp_pat
     path.write_bytes(b"".join(lines[:2]) + lines[2][:40])
     run(settings)
     assert [record["queried"] for record in records_of(settings)] == whole
+
+
+def test_data_that_was_changed_is_read_again(made, settings, tmp_path):
+    run(settings)
+    train = tmp_path / "toy" / "train.jsonl"
+    train.write_text(train.read_text().replace("text 5", "text V"))
+    compared, _ = run(settings, output=str(tmp_path / "other"))
+    assert compared.failed == {}
 
 
 def test_a_run_that_another_process_writes_is_left_alone(made, settings, monkeypatch, tmp_path):
@@ -164,6 +205,13 @@ def test_a_dataset_can_have_strategies_and_seeds_of_its_own(made, settings):
     ("changes", "message"),
     [
         ({"strategies": ["CoMAAL"]}, "unknown strategy 'CoMAAL'. Did you mean 'CoMAL'?"),
+        (
+            {"strategies": ["Random", "CoMAL(gamma=5)"]},
+            "strategy CoMAL(gamma=5): gamma: expected a number within [0, 1]",
+        ),
+        ({"strategies": ["CoMAL(gama=1)"]}, "strategy CoMAL(gama=1): "),
+        ({"encoder": {"model": "/no/where"}}, "encoder '/no/where': expected a folder or a name on the hub"),
+        ({"metrics": ["p@9"]}, "metrics: toy has 4 labels, expected a metric with k up to that"),
         ({"initial_size": 45}, "dataset toy, seed 0: a pool of 50 documents is smaller than initial_size 45"),
         ({"cache_folder": "$NOT_SET/x"}, "cache_folder: an environment variable in '$NOT_SET/x' is not set"),
         ({"device": "cuda:77"}, "device 'cuda:77': expected auto, cpu or a GPU of this machine"),
@@ -175,6 +223,58 @@ def test_bad_input_fails_before_anything_is_trained(made, settings, changes, mes
         run(settings, **changes)
     assert message in str(error.value)
     assert made == []
+
+
+def test_layers_that_the_encoder_does_not_have_fail_before_anything_is_trained(made, settings):
+    too_deep = {**settings["encoder"], "frozen_layers": 3}
+    with pytest.raises(ValueError, match=r"frozen_layers: expected at most the 2 layers of .*encoder, got 3"):
+        run(settings, encoder=too_deep)
+    assert made == []
+    assert run(settings, encoder={**settings["encoder"], "frozen_layers": 2})[0].failed == {}
+
+
+def test_a_finished_comparison_needs_its_encoder_no_more(made, settings, tmp_path):
+    run(settings)
+    (tmp_path / "encoder" / "config.json").unlink()
+    assert len(run(settings)[0].finished) == 6
+
+
+@pytest.mark.parametrize("name", ["数据", "..", ".", " "])
+def test_a_name_that_no_file_can_have_is_refused(made, settings, name):
+    with pytest.raises(ValueError, match=rf"name '{name}': expected a letter or digit"):
+        run(settings, datasets=[{**settings["datasets"][0], "name": name}])
+
+
+def test_names_with_the_same_file_are_refused(made, settings):
+    with pytest.raises(ValueError, match="a b / CoMAL / seed 0 and a-b / CoMAL / seed 0 would share the file"):
+        run(settings, datasets=[{**settings["datasets"][0], "name": name} for name in ("a b", "a-b")])
+    assert made == []
+
+
+def test_what_is_named_twice_is_run_once(made, settings):
+    compared, said = run(settings, seeds=[0, 0], strategies=["Random", "RandomSampling"], full_data=False)
+    assert compared.finished == [Run("toy", "RandomSampling", 0)]
+    assert any(line.startswith("1 runs:") for line in said)
+
+
+def test_metrics_that_a_data_set_cannot_have_are_noted(made, settings, tmp_path):
+    _, said = run(settings, metrics=["p@1", "p@5", "ndcg@9"])
+    assert "toy has 4 labels: p@5, ndcg@9 cannot be measured on it" in said
+    assert set(records_of(settings)[0]["metrics"]) == {"p@1"}
+
+
+def test_no_more_processes_are_started_than_there_are_runs(made, settings, monkeypatch):
+    asked = {}
+
+    def side_by_side(function, tasks, *, jobs, **how):
+        asked.update(jobs=jobs, threads=[task.threads for (task,) in tasks])
+        return [function(*task) for task in tasks]
+
+    monkeypatch.setattr(experiment_module, "run_side_by_side", side_by_side)
+    monkeypatch.setattr(experiment_module.os, "cpu_count", lambda: 8)
+    config = config_from_mapping({**settings, "threads": 0, "seeds": [0], "full_data": False})
+    compare(config, jobs=5, say=lambda line: None)
+    assert asked == {"jobs": 2, "threads": [4, 4]}
 
 
 def test_notes_on_the_data_are_said(made, settings, tmp_path):
@@ -198,7 +298,7 @@ def options(settings):
     strategies = [part for name in settings["strategies"] for part in ("--strategy", name)]
     sizes = ["--initial-size", 8, "--query-size", 6, "--rounds", 2, "--validation-size", 10, "--seed", 0, "--seed", 1]
     where = ["--output", settings["output"], "--dataset", f"jsonl:{settings['datasets'][0]['path']}"]
-    return [*where, *strategies, *sizes, "--threads", 1, "--device", "cpu"]
+    return [*where, *strategies, *sizes, "--threads", 1, "--device", "cpu", "--model", settings["encoder"]["model"]]
 
 
 def test_commands_from_comparison_to_report(made, settings, tmp_path):
@@ -215,10 +315,18 @@ def test_commands_from_comparison_to_report(made, settings, tmp_path):
     assert "| toy | 50 | 10 | 20 | 4 |" in (tmp_path / "out" / "report.md").read_text()
 
 
+def test_figures_of_records_without_micro_f1(made, settings):
+    assert command("compare", *options(settings), "--metric", "p@1").exit_code == 0
+    for name in ("plot", "report"):
+        ended = command(name, settings["output"])
+        assert ended.exit_code == 0, ended.output
+
+
 def test_the_file_of_an_experiment(made, settings, tmp_path):
     file = tmp_path / "x.toml"
-    content = {name: value for name, value in settings.items() if name != "datasets"}
+    content = {name: value for name, value in settings.items() if name not in ("datasets", "encoder")}
     lines = [f"{name} = {json.dumps(value)}" for name, value in content.items()]
+    lines += ["[encoder]", f"model = {json.dumps(settings['encoder']['model'])}"]
     table = ["[[datasets]]", *(f"{name} = {json.dumps(value)}" for name, value in settings["datasets"][0].items())]
     file.write_text("\n".join([*lines, *table]))
     ended = command("compare", file, "--rounds", 1)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.experiments.config import EncoderOptions, ExperimentConfig, TrainingOptions
 from small_text_comal.experiments.config_file import config_from_mapping, read_toml
 from small_text_comal.experiments.dataset_spec import DatasetSpec
 from small_text_comal.experiments.identity import config_hash, difference, run_settings
-from small_text_comal.experiments.plan import FULL_DATA, Run, planned_runs, record_path, rounds_that_fit
+from small_text_comal.experiments.plan import FULL_DATA, Run, check_files, planned_runs, record_path, rounds_that_fit
 from small_text_comal.experiments.presets import PRESETS, preset
 from small_text_comal.experiments.settings import merged_config
 from small_text_comal.experiments.strategies import parse_strategy
@@ -51,6 +52,9 @@ def test_a_file_that_is_missing_or_broken(tmp_path):
     (tmp_path / "x.toml").write_text("rounds = \n")
     with pytest.raises(ValueError, match="not TOML"):
         read_toml(tmp_path / "x.toml")
+    (tmp_path / "y.toml").write_bytes(b'output = "caf\xe9"')
+    with pytest.raises(ValueError, match=r"y\.toml: not TOML"):
+        read_toml(tmp_path / "y.toml")
 
 
 @pytest.mark.parametrize(
@@ -61,19 +65,53 @@ def test_a_file_that_is_missing_or_broken(tmp_path):
         ({"metrics": ["micro_f"]}, "unknown metric 'micro_f'. Did you mean 'micro_f1'?"),
         ({"rounds": -1}, "rounds: expected an integer >= 0, got -1"),
         ({"query_size": 0}, "query_size: expected an integer >= 1, got 0"),
-        ({"seeds": ["a"]}, "seeds: expected integers >= 0, got 'a'"),
+        ({"seeds": ["a"]}, "seeds: expected a list, each an integer, got ['a']"),
+        ({"seeds": [-1]}, "seeds: expected integers >= 0, got -1"),
+        ({"seeds": 5}, "seeds: expected a list, each an integer, got 5"),
+        ({"strategies": "CoMAL"}, "strategies: expected a list, each a text, got 'CoMAL'"),
+        ({"metrics": [3]}, "metrics: expected a list, each a text, got [3]"),
+        ({"full_data": "false"}, "full_data: expected true or false, got 'false'"),
+        ({"rounds": 1.0}, "rounds: expected an integer, got 1.0"),
+        ({"rounds": True}, "rounds: expected an integer, got True"),
+        ({"output": 5}, "output: expected a text, got 5"),
+        ({"output": ""}, "output: name the folder"),
+        ({"encoder": "x"}, "[encoder]: expected a table of options, got 'x'"),
+        ({"training": [1]}, "[training]: expected a table of options, got [1]"),
+        ({"training": {"learning_rate": "fast"}}, "[training]: learning_rate: expected a finite number, got 'fast'"),
+        ({"training": {"learning_rate": float("inf")}}, "[training]: learning_rate: expected a finite number, got inf"),
+        ({"training": {"learning_rate": True}}, "[training]: learning_rate: expected a finite number, got True"),
+        ({"datasets": 5}, "[[datasets]]: expected a table of options, got 5"),
+        ({"datasets": [{"loader": "jsonl", "path": 5}]}, "[[datasets]]: path: expected a text, got 5"),
+        ({"datasets": [{"loader": "jsonl", "options": "x"}]}, "[[datasets]]: options: expected a table, got 'x'"),
+        ({"datasets": [{"loader": "jsonl", "resplit": "false"}]}, "resplit: expected true or false, got 'false'"),
+        ({"query-size": 5, "query_size": 6}, "the experiment: query_size is given twice, the second time as"),
+        ({"Training": {"max_epochs": 1}, "training": {}}, "the experiment: training is given twice"),
         ({"strategies": []}, "strategies: expected at least one, got none"),
         ({"datasets": []}, "datasets: expected at least one, got none"),
         ({"datasets": ["a:x", "b:x"]}, "datasets: expected different names, got ['x', 'x']"),
         ({"datasets": [{"path": "x"}]}, "[[datasets]]: loader is missing"),
         ({"training": {"learning_rate": 0}}, "learning_rate: expected a number > 0, got 0"),
-        ({"cache_folder": True}, "cache_folder: expected a folder's path, got True"),
+        ({"cache_folder": True}, "cache_folder: expected a text, got True"),
     ],
 )
 def test_errors_name_the_option(change, message):
     with pytest.raises(ValueError) as error:
         config_from_mapping({"output": "x", "datasets": ["goemotions"], **change})
     assert message in str(error.value)
+
+
+def test_options_mean_the_same_whatever_their_capitals():
+    config = config_from_mapping(
+        {
+            "Output": "x",
+            "Datasets": [{"Loader": "jsonl", "Path": "d", "Pool-Size": 5}],
+            "Encoder": {"Model": "m"},
+            "Training": {"Max Epochs": 7},
+            "Branch": {"Latent-Size": 8},
+        }
+    )
+    assert config.datasets == (DatasetSpec(loader="jsonl", path="d", pool_size=5),)
+    assert (config.encoder.model, config.training.max_epochs, config.branch.latent_size) == ("m", 7, 8)
 
 
 def test_output_is_needed():
@@ -116,6 +154,33 @@ def test_options_win_over_the_file_and_the_file_over_the_preset():
     assert (config.rounds, config.query_size, config.branch.latent_size) == (2, 100, 8)
     assert (config.encoder.model, config.encoder.max_length) == ("tiny", 256)
     assert (config.datasets[0].pool_size, config.datasets[0].validation_size) == (50, 5_000)
+
+
+def test_options_win_over_a_data_sets_own_entries_too():
+    own = {"loader": "jsonl", "path": "d", "seeds": [0, 1], "strategies": ["CoMAL"], "max-length": 64, "pool_size": 9}
+    content = {"output": "x", "datasets": [own]}
+    kept = merged_config(content, {}).datasets[0]
+    assert (kept.seeds, kept.strategies, kept.max_length) == ((0, 1), ("CoMAL",), 64)
+    options = {"seeds": [7], "strategies": ["MMC"], "encoder": {"max_length": 32}, "dataset_options": {"pool_size": 5}}
+    config = merged_config(content, options)
+    assert config.datasets == (DatasetSpec(loader="jsonl", path="d", pool_size=5),)
+    assert (config.seeds, config.strategies, config.encoder.max_length) == ((7,), ("MMC",), 32)
+
+
+def test_a_file_spells_options_of_a_preset_as_it_likes():
+    content = {
+        "Preset": "aapd",
+        "output": "x",
+        "Query-Size": 3,
+        "Encoder": {"max-length": 8},
+        "datasets": [{"path": "d"}],
+    }
+    config = merged_config(content, {})
+    assert (config.query_size, config.encoder.max_length, config.encoder.frozen_layers) == (3, 8, 9)
+    assert (config.datasets[0].loader, config.datasets[0].resplit) == ("aapd", True)
+    assert merged_config(content, {"datasets": ["AAPD:d"]}).datasets == config.datasets
+    with pytest.raises(ValueError, match="unknown preset '5'"):
+        merged_config({"preset": 5, "output": "x"}, {})
 
 
 def test_a_preset_leaves_other_data_alone_and_wants_a_place():
@@ -166,6 +231,14 @@ def test_the_hash_follows_what_decides_the_numbers_and_nothing_else():
     assert len({base, hashed(config(), "g"), *map(hashed, other)}) == 2 + len(other)
 
 
+def test_whole_numbers_are_the_same_settings_as_numbers_with_a_point():
+    whole, point = (
+        config(training=TrainingOptions(learning_rate=one), branch=ContrastiveBranchArguments(alpha=one))
+        for one in (1, 1.0)
+    )
+    assert hashed(whole) == hashed(point)
+
+
 def test_a_difference_names_what_changed():
     old, new = (
         run_settings(c, c.datasets[0], "f") for c in (config(), config(query_size=7, encoder=EncoderOptions("m")))
@@ -177,8 +250,14 @@ def test_runs_and_their_files(tmp_path):
     runs = planned_runs(config(seeds=(0, 1)), DatasetSpec(loader="jsonl", path="d"), ["A", "B(x=1)"])
     assert runs == [Run("d", name, seed) for seed in (0, 1) for name in ("A", "B(x=1)", FULL_DATA)]
     assert len({record_path(tmp_path, run) for run in runs}) == 6
-    own = DatasetSpec(loader="jsonl", path="d", seeds=(5,))
-    assert planned_runs(config(full_data=False), own, ["A"]) == [Run("d", "A", 5)]
+    own = DatasetSpec(loader="jsonl", path="d", seeds=(5, 5))
+    assert planned_runs(config(full_data=False), own, ["A", "A"]) == [Run("d", "A", 5)]
+
+
+def test_runs_that_would_share_a_file_are_refused():
+    check_files([Run("a b", "CoMAL", 0), Run("a b", "CoMAL", 1), Run("a-c", "CoMAL", 0)])
+    with pytest.raises(ValueError, match=r"d / X\(a=1\) / seed 0 and d / X\(a=-1\) / seed 0 would share the file"):
+        check_files([Run("d", "X(a=1)", 0), Run("d", "X(a=-1)", 0)])
 
 
 @pytest.mark.parametrize(("pool", "rounds"), [(110, 1), (119, 1), (120, 2), (1000, 3)])

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,30 +10,23 @@ import pytest
 from small_text_comal.experiments.plan import FULL_DATA, Run, record_path
 from small_text_comal.experiments.results import area_under_curve, labels_to_reach, mean_curve, read_results
 from small_text_comal.experiments.significance import holm, paired_test, pairwise_duels
+from small_text_comal.tests.experiment_fakes import run_record
 
 
-def write_run(folder, run, scores, *, first=100, step=50, tail=""):
+def write_run(folder, run, scores, *, first=100, step=50, tail="", config="c"):
     path = record_path(folder, run)
     path.parent.mkdir(parents=True, exist_ok=True)
+    run_is = {"dataset": run.dataset, "strategy": run.strategy, "seed": run.seed, "config": config}
+    scored = [{"micro_f1": float(score), "p@1": float(score) / 2} for score in scores]
     records = [
-        {
-            "dataset": run.dataset,
-            "strategy": run.strategy,
-            "seed": run.seed,
-            "round": number,
-            "labels": first + step * number,
-            "metrics": {"micro_f1": float(score), "p@1": float(score) / 2},
-            "seconds": {"fit": 2.0 + number, "test": 0.1, "query": 0.01},
-            "queried": [],
-        }
-        for number, score in enumerate(scores)
+        run_record(number, first=first, step=step, metrics=metrics, **run_is) for number, metrics in enumerate(scored)
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records) + tail)
 
 
 def test_results_are_read_from_several_folders_and_torn_lines_noted(tmp_path):
     write_run(tmp_path / "a", Run("d", "CoMAL", 0), [0.1, 0.4, 0.7])
-    write_run(tmp_path / "b", Run("d", "CoMAL", 1), [0.2, 0.6], tail='{"rou')
+    write_run(tmp_path / "b", Run("d", "CoMAL", 1), [0.2, 0.6, 0.8], tail='{"rou')
     write_run(tmp_path / "b", Run("d", "Adaptive", 1), [0.2])
     write_run(tmp_path / "a", Run("d", FULL_DATA, 0), [0.8])
     write_run(tmp_path / "a", Run("d", FULL_DATA, 1), [0.9])
@@ -45,10 +39,43 @@ def test_results_are_read_from_several_folders_and_torn_lines_noted(tmp_path):
     assert "half-written" in results.notes[0]
     curves = results.of("d", "CoMAL")
     labels, mean, deviation, n = mean_curve(curves, [curve.metrics["micro_f1"] for curve in curves])
-    assert labels.tolist() == [100, 150]
-    assert mean == pytest.approx([0.15, 0.5])
-    assert deviation == pytest.approx([0.05 * 2**0.5, 0.1 * 2**0.5])
+    assert labels.tolist() == [100, 150, 200]
+    assert mean == pytest.approx([0.15, 0.5, 0.75])
+    assert deviation == pytest.approx([0.05 * 2**0.5, 0.1 * 2**0.5, 0.05 * 2**0.5])
     assert n == 2
+
+
+def test_a_run_never_counts_twice(tmp_path):
+    write_run(tmp_path / "a", Run("d", "CoMAL", 0), [0.1])
+    assert len(read_results([tmp_path / "a", tmp_path / "a"]).curves) == 1
+    with pytest.raises(ValueError, match=r"hold the same run: name folders that have different runs"):
+        read_results([tmp_path / "a", tmp_path / "a" / "../a"])
+
+
+def test_runs_with_different_settings_are_not_drawn_together(tmp_path):
+    write_run(tmp_path / "a", Run("d", "CoMAL", 0), [0.1])
+    write_run(tmp_path / "b", Run("d", "MMC", 1), [0.1], config="other")
+    write_run(tmp_path / "c", Run("e", "CoMAL", 0), [0.1], config="other")
+    assert read_results([tmp_path / "a", tmp_path / "c"]).datasets() == ["d", "e"]
+    with pytest.raises(ValueError, match=r"d was run with different settings in .*seed-0.* and .*seed-1"):
+        read_results([tmp_path / "a", tmp_path / "b"])
+
+
+def test_a_seed_that_has_just_begun_does_not_cut_the_mean_of_the_others(tmp_path):
+    for seed, rounds in ((0, 4), (1, 4), (2, 1)):
+        write_run(tmp_path, Run("d", "CoMAL", seed), [0.5] * rounds)
+    write_run(tmp_path, Run("d", "MMC", 0), [0.5] * 2)
+    results = read_results([tmp_path])
+    assert [(curve.strategy, curve.seed, len(curve.labels)) for curve in results.curves] == [
+        ("CoMAL", 0, 4),
+        ("CoMAL", 1, 4),
+        ("MMC", 0, 2),
+    ]
+    assert results.notes == [
+        "d / CoMAL / seed 2 ends at 100 labels, other seeds at 250: it was left out",
+        "d / MMC / seed 0 ends at 150 labels, other strategies at 250",
+    ]
+    assert read_results([tmp_path], only=["MMC"]).notes == []
 
 
 def test_only_some_strategies_are_read(tmp_path):
@@ -69,9 +96,28 @@ def test_only_tells_strategies_apart_whose_options_differ_in_a_point(tmp_path):
     assert [read_results([tmp_path], only=[name]).strategies() for name in names] == [[name] for name in names]
 
 
+def test_the_main_metric_is_one_that_was_recorded(tmp_path):
+    write_run(tmp_path, Run("d", "CoMAL", 0), [0.1])
+    results = read_results([tmp_path])
+    assert (results.main_metric(), results.main_metric("P@1")) == ("micro_f1", "p@1")
+    (curve,) = results.curves
+    ranked = replace(curve, metrics={"p@3": curve.metrics["p@1"]})
+    assert results._replace(curves=[ranked]).main_metric() == "p@3"
+    with pytest.raises(ValueError, match="unknown metric in these records 'p@5'"):
+        results.main_metric("p@5")
+    with pytest.raises(ValueError, match="no metric in common"):
+        results._replace(curves=[curve, ranked]).main_metric()
+
+
 def test_no_records_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="run small-text-comal compare first"):
         read_results([tmp_path])
+    write_run(tmp_path / "a", Run("d", "CoMAL", 0), [0.1])
+    with pytest.raises(FileNotFoundError, match=r"no records in .*nope: "):
+        read_results([tmp_path / "a", tmp_path / "nope"])
+    write_run(tmp_path / "b", Run("d", FULL_DATA, 0), [0.1])
+    with pytest.raises(FileNotFoundError, match=r"no records in .*b: "):
+        read_results([tmp_path / "b"])
 
 
 def test_labels_to_reach_and_area():

@@ -23,7 +23,8 @@ def split():
 
 def plan(split, rounds=ROUNDS, seed=0):
     initial = initial_labels(split.pool, 8, min_per_label=1, seed=seed)
-    return RoundPlan(seed, initial, 6, rounds, ("micro_f1", "p@1"), {"strategy": "fake"})
+    common = {"config": "c", "dataset": "toy", "strategy": "fake", "seed": seed, "threads": 1, "versions": {}}
+    return RoundPlan(seed, initial, 6, rounds, ("micro_f1", "p@1"), common)
 
 
 def fake(split, **how):
