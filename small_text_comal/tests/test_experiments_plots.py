@@ -1,6 +1,7 @@
 """Figures: files are written, lines can be told apart, no text lies on another."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -37,16 +38,20 @@ STRATEGIES = [
 ]
 
 
+def write_results(folder, datasets, strategies=STRATEGIES):
+    rng = np.random.default_rng(0)
+    for dataset in datasets:
+        for seed in range(3):
+            for i, strategy in enumerate(strategies):
+                scores = np.clip(np.linspace(0.1, 0.75 - 0.03 * i, 6) + rng.normal(0, 0.02, 6), 0, 1)
+                write_run(folder, Run(dataset, strategy, seed), scores)
+            write_run(folder, Run(dataset, FULL_DATA, seed), [0.75])
+    return read_results([folder])
+
+
 @pytest.fixture
 def results(tmp_path):
-    rng = np.random.default_rng(0)
-    for dataset in ("nlupp", "argvalues"):
-        for seed in range(3):
-            for i, strategy in enumerate(STRATEGIES):
-                scores = np.clip(np.linspace(0.1, 0.75 - 0.03 * i, 6) + rng.normal(0, 0.02, 6), 0, 1)
-                write_run(tmp_path, Run(dataset, strategy, seed), scores)
-            write_run(tmp_path, Run(dataset, FULL_DATA, seed), [0.75])
-    return read_results([tmp_path])
+    return write_results(tmp_path, ("nlupp", "argvalues"))
 
 
 @pytest.fixture(autouse=True)
@@ -88,18 +93,25 @@ def outside(figure):
     return [text for text, box in boxes(figure) if (box.min < low).any() or (box.max > high).any()]
 
 
+def curves(*metrics):
+    return lambda results: plot_learning_curves(results, results.datasets()[-1], metrics)
+
+
 FIGURES = {
-    "curves": lambda results: plot_learning_curves(results, "nlupp", ["micro_f1", "p@1"]),
-    "curves with a free panel": lambda results: plot_learning_curves(results, "nlupp", ["micro_f1", "p@1"] * 2),
+    "curves": curves("micro_f1", "p@1"),
+    "curves in one panel": curves("micro_f1"),
+    "curves with a free panel": curves("micro_f1", "p@1", "micro_f1", "p@1"),
     "labels": lambda results: plot_labels_needed(results, "micro_f1"),
     "wins": lambda results: plot_pairwise_wins(results, "micro_f1"),
     "times": plot_times,
 }
 
 
+@pytest.mark.parametrize("strategies", [STRATEGIES, STRATEGIES[:2], ["CoMAL", f"{STRATEGIES[2]}(seed=1)"]])
+@pytest.mark.parametrize("datasets", [("argvalues", "nlupp"), ("a-corpus", "one with several words of a long name")])
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_text_lies_on_another_or_sticks_out(results, name):
-    figure = FIGURES[name](results)
+def test_no_text_lies_on_another_or_sticks_out(tmp_path, name, datasets, strategies):
+    figure = FIGURES[name](write_results(tmp_path, datasets, strategies))
     assert overlapping_texts(figure) == []
     assert outside(figure) == []
 
@@ -127,6 +139,47 @@ def test_curves_show_mean_and_deviation(results):
     assert len(bands) == len(STRATEGIES)
     highest = (runs.mean(axis=0) + runs.std(axis=0, ddof=1)).max()
     assert any(band.max() == pytest.approx(highest) for band in bands)
+
+
+def test_the_title_says_how_many_seeds_there_are(tmp_path):
+    titles = []
+    for strategy, seed in (("CoMAL", 0), ("MMC", 0), ("CoMAL", 1), ("MMC", 1)):
+        write_run(tmp_path, Run("d", strategy, seed), [0.1, 0.2])
+        titles.append(plot_learning_curves(read_results([tmp_path]), "d", ["micro_f1"] * 2).get_suptitle())
+    assert [title.split(": ")[1].split(" ±")[0] for title in titles] == [
+        "one seed",
+        "one seed",
+        "mean over 1 to 2 seeds",
+        "mean over 2 seeds",
+    ]
+
+
+def test_a_time_below_the_shortest_is_marked(tmp_path):
+    write_run(tmp_path, Run("d", "CoMAL", 0), [0.1, 0.2], query=0.0)
+    write_run(tmp_path, Run("d", "MMC", 0), [0.1, 0.2], query=0.5)
+    figure = plot_times(read_results([tmp_path]))
+    names = [text for text, _ in boxes(figure)]
+    assert {"≤ 0.001", "1"} < set(names)  # and a number above the slowest
+    assert "0.001" not in names
+
+
+def test_names_are_never_read_as_mathematics(tmp_path):
+    names = ("cost $a_{$ b", "under $10, over $5")
+    files = plot_all(write_results(tmp_path, names), tmp_path / "o", metrics=["micro_f1"], main_metric="micro_f1")
+    assert len(files) == 10
+    titles = [panel.get_title() for panel in plot_times(read_results([tmp_path])).axes]
+    assert titles[::2] == list(names)
+
+
+def test_characters_that_the_font_lacks_are_named_once(tmp_path, caplog):
+    write_run(tmp_path, Run("corpus \u65e5\u672c", "CoMAL", 0), [0.1, 0.2])
+    plot_all(read_results([tmp_path]), tmp_path / "out", metrics=["micro_f1", "p@1"], main_metric="micro_f1")
+    assert [record.message.count("\u65e5 \u672c") for record in caplog.records] == [1]
+
+
+def test_other_warnings_of_drawing_are_passed_on():
+    with pytest.warns(UserWarning, match="something else"), figure_style():
+        warnings.warn("something else", UserWarning, stacklevel=1)
 
 
 def luminance(color):

@@ -11,7 +11,7 @@ from small_text_comal.experiments.results import area_under_curve, labels_to_rea
 from small_text_comal.experiments.significance import holm, paired_test, pairwise_duels
 
 
-def write_run(folder, run, scores, *, first=100, step=50, tail=""):
+def write_run(folder, run, scores, *, first=100, step=50, query=0.01, tail=""):
     path = record_path(folder, run)
     path.parent.mkdir(parents=True, exist_ok=True)
     records = [
@@ -22,7 +22,7 @@ def write_run(folder, run, scores, *, first=100, step=50, tail=""):
             "round": number,
             "labels": first + step * number,
             "metrics": {"micro_f1": float(score), "p@1": float(score) / 2},
-            "seconds": {"fit": 2.0 + number, "test": 0.1, "query": 0.01},
+            "seconds": {"fit": 2.0 + number, "test": 0.1, "query": query},
             "queried": [],
         }
         for number, score in enumerate(scores)
