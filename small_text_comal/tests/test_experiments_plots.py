@@ -11,9 +11,14 @@ pytest.importorskip("matplotlib")
 
 from matplotlib import pyplot as plt
 
+from small_text_comal.experiments import latent_figure as latent_figure_module
+from small_text_comal.experiments import run as run_module
 from small_text_comal.experiments import style as style_module
+from small_text_comal.experiments.config_file import config_from_mapping
 from small_text_comal.experiments.corpus import TextSet
+from small_text_comal.experiments.experiment import compare
 from small_text_comal.experiments.latent import FIRST, LABELED, LAST, frequent_labels, latent_points, project_to_plane
+from small_text_comal.experiments.latent_figure import draw_latent
 from small_text_comal.experiments.latent_plot import plot_latent
 from small_text_comal.experiments.plan import FULL_DATA, Run
 from small_text_comal.experiments.plots import (
@@ -23,9 +28,11 @@ from small_text_comal.experiments.plots import (
     plot_pairwise_wins,
     plot_times,
 )
+from small_text_comal.experiments.records import RecordsError
 from small_text_comal.experiments.report import write_report
 from small_text_comal.experiments.results import read_results
-from small_text_comal.experiments.style import figure_style, line_styles, metric_title
+from small_text_comal.experiments.style import figure_style, line_styles, metric_title, save_figure
+from small_text_comal.tests.experiment_fakes import FakeLearner, write_corpus
 from small_text_comal.tests.test_experiments_results import write_run
 
 STRATEGIES = [
@@ -252,28 +259,42 @@ def test_report_puts_the_scores_of_each_folder_under_its_own_numbers_of_labels(t
 class FakeBranchLearner:
     """Positive pairs lie around a centre of their label, negative pairs around one point."""
 
-    def __init__(self, y, labeled, size=8):
+    def __init__(self, y, size=8):
         rng = np.random.default_rng(1)
         centers = rng.normal(size=(y.shape[1], size)) * 3
         self.latent = np.where(y[:, :, None] > 0, centers, 0) + rng.normal(size=(*y.shape, size)) * 0.2
-        self.free = np.setdiff1d(np.arange(len(y)), labeled)
+
+    def fit(self, labeled, seeds):
+        self.free = np.setdiff1d(np.arange(len(self.latent)), labeled)
 
     def query(self, n):
+        if not len(self.free):
+            raise RuntimeError("the pool is empty")  # as small-text does
         return self.free[::-1][:n]
 
     def label_embeddings(self, positions):
         return self.latent[positions]
 
 
+def labels_of_documents(n):
+    rng = np.random.default_rng(0)
+    return (rng.random((n, 8)) < np.linspace(0.1, 0.4, 8)).astype(int)
+
+
+def points_of(y, labeled):
+    """Points of a pool with labels y; also the learner and the chosen labels."""
+    pool = TextSet(["x"] * len(y), csr_matrix(y), np.arange(len(y)))
+    chosen = frequent_labels(pool.y)
+    learner = FakeBranchLearner(y)
+    learner.fit(labeled, None)
+    return latent_points(learner, pool, labeled, chosen, rng=np.random.default_rng(0)), learner, chosen
+
+
 @pytest.fixture
 def latent():
-    rng = np.random.default_rng(0)
-    y = (rng.random((400, 8)) < np.linspace(0.1, 0.4, 8)).astype(int)
-    labeled = np.arange(0, 120, 2)
-    pool = TextSet(["x"] * 400, csr_matrix(y), np.arange(400))
-    chosen = frequent_labels(pool.y)
-    learner = FakeBranchLearner(y, labeled)
-    return y, labeled, chosen, learner, latent_points(learner, pool, labeled, chosen, rng=rng)
+    y, labeled = labels_of_documents(400), np.arange(0, 120, 2)
+    points, learner, chosen = points_of(y, labeled)
+    return y, labeled, chosen, learner, points
 
 
 def test_latent_points_agree_with_a_plain_loop(latent):
@@ -293,15 +314,83 @@ def test_latent_points_agree_with_a_plain_loop(latent):
     assert negative.sum() == (points.positive & (points.source == LABELED)).sum()
 
 
-def test_latent_figure(latent):
-    maps = dict.fromkeys((0, 5), project_to_plane(latent[-1], seed=0))
-    figure = plot_latent(
-        maps, [f"{j} make_open_apply_setup_get_activate_and_more" for j in range(6)], title="d / CoMAL"
-    )
+NAMES = ["0 make_open_apply_setup_get_activate_and_more", *"12345"]
+
+
+def latent_figure(points, names=NAMES, title="d / CoMAL"):
+    return plot_latent(dict.fromkeys((0, 5), project_to_plane(points, seed=0)), names, title=title)
+
+
+def legend_names(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize(
+    "title", ["d / CoMAL", "a data set with several words in its long name / CoMAL(criterion='paper')"]
+)
+def test_latent_figure(latent, title):
+    figure = latent_figure(latent[-1], title=title)
     assert overlapping_texts(figure) == []
     assert outside(figure) == []
-    assert [panel.get_title() for panel in figure.axes[:2]] == ["latent space, round 0", "data acquisition, round 0"]
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names[0] == "negative (any of these labels)"
-    assert names[1] == "0 make_open_apply_setup_get_activat…"
-    assert {"prototype", "first 100 of the ranking", "last 100 of the ranking"} < set(names)
+    assert [panel.get_title() for panel in figure.axes[:2]] == [
+        "latent space, round 0",
+        "data acquisition, round 0\n(first and last 100 of the query ranking)",
+    ]
+    names = legend_names(figure)
+    assert names[:2] == ["negative (any of these labels)", "0 make_open_apply_setup_get_activat…"]
+    assert names[-3:] == ["prototype", "first of the ranking", "last of the ranking"]
+
+
+@pytest.mark.parametrize(
+    ("unlabeled", "said"),
+    [
+        (45, "first and last 22 of the query ranking"),
+        (1, "too few unlabeled documents to rank"),
+        (0, "too few unlabeled documents to rank"),
+    ],
+)
+def test_a_small_or_empty_rest_of_the_pool_is_drawn_and_said(unlabeled, said):
+    y = labels_of_documents(100)
+    points, *_ = points_of(y, np.arange(100 - unlabeled))
+    assert set(points.source) == ({LABELED, FIRST, LAST} if unlabeled > 1 else {LABELED})
+    assert latent_figure(points).axes[1].get_title() == f"data acquisition, round 0\n({said})"
+
+
+def test_any_label_name_is_in_the_legend_as_it_is_written(latent, tmp_path):
+    names = ["$5_to_$10", "_hidden", "__", "$\\foo$", "a_b^c", "{%"]
+    figure = latent_figure(latent[-1], names)
+    assert legend_names(figure)[1:7] == names
+    assert len(save_figure(figure, tmp_path, "latent")) == 2
+
+
+@pytest.fixture
+def finished_run(monkeypatch, tmp_path):
+    """A run without a model that has used up its pool: draws its latent figure; and the file of its data."""
+    data = write_corpus(tmp_path / "toy")
+    monkeypatch.setattr(
+        run_module, "SmallTextLearner", lambda _, split, *__, **___: FakeLearner(len(split.pool), split.test.y.shape)
+    )
+    monkeypatch.setattr(
+        latent_figure_module, "SmallTextLearner", lambda _, split, *__, **___: FakeBranchLearner(split.pool.y.toarray())
+    )
+    options = {"initial_size": 8, "query_size": 6, "rounds": 7, "threads": 1, "device": "cpu", "full_data": False}
+    dataset = {"loader": "jsonl", "path": str(data), "validation_size": 10}
+    output = tmp_path / "out"
+    compare(config_from_mapping({"output": str(output), "datasets": [dataset], "strategies": ["CoMAL"], **options}))
+
+    def draw(**how):
+        return draw_latent(output, output / "plots", Run("toy", "CoMAL", 0), say=lambda _: None, **how)
+
+    return draw, data / "train.jsonl"
+
+
+def test_the_last_round_of_a_run_that_used_up_its_pool_is_drawn(finished_run):
+    draw, _ = finished_run
+    assert [file.suffix for file in draw()] == [".png", ".svg"]
+
+
+def test_data_that_are_not_the_runs_are_refused(finished_run):
+    draw, data = finished_run
+    data.write_text(data.read_text().replace("text 5", "text V"))
+    with pytest.raises(RecordsError, match=r"recorded with another config \(data: .* -> .*\).*take the change back"):
+        draw(rounds=[0])
