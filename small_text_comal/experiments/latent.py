@@ -41,6 +41,7 @@ class LatentPoints(NamedTuple):
     positive : (M,) bool, y_ij = 1
     source : (M,) LABELED, FIRST or LAST: a labeled document, or one from an end of the ranking
     prototypes : (K, Z) of the chosen labels
+    ranked : documents of each end of the ranking; 0 where fewer than two are left to rank
     """
 
     vectors: np.ndarray
@@ -48,6 +49,7 @@ class LatentPoints(NamedTuple):
     positive: np.ndarray
     source: np.ndarray
     prototypes: np.ndarray
+    ranked: int
 
 
 class LatentMap(NamedTuple):
@@ -58,6 +60,7 @@ class LatentMap(NamedTuple):
     positive: np.ndarray
     source: np.ndarray
     prototypes: np.ndarray
+    ranked: int
 
 
 def frequent_labels(y: Any, count: int = N_LABELS) -> np.ndarray:
@@ -77,7 +80,8 @@ def latent_points(
     """Return the points of a round's figure, for a learner that is fitted on `labeled`.
 
     Of the labeled documents: every positive pair with a chosen label, and as many negative pairs, drawn at random. Of
-    the first and the last 100 documents of the query ranking: their positive pairs.
+    the first and the last 100 documents of the query ranking (half of it each, where it is shorter): their positive
+    pairs.
 
     Parameters
     ----------
@@ -87,17 +91,17 @@ def latent_points(
     chosen : K label numbers
     rng : draws the negatives
     """
-    ranking = learner.query(len(pool) - len(labeled))
-    ends = min(RANKED, len(ranking) // 2)
+    unlabeled = len(pool) - len(labeled)
+    ranked = min(RANKED, unlabeled // 2)
+    pieces = [_pairs(learner, pool, labeled, chosen, LABELED)]
+    if ranked:
+        ranking = learner.query(unlabeled)
+        pieces.append(_pairs(learner, pool, ranking[:ranked], chosen, FIRST))
+        pieces.append(_pairs(learner, pool, ranking[-ranked:], chosen, LAST))
     prototypes = _prototypes(learner, pool, labeled, chosen)
-    pieces = [
-        _pairs(learner, pool, labeled, chosen, LABELED),
-        _pairs(learner, pool, ranking[:ends], chosen, FIRST),
-        _pairs(learner, pool, ranking[len(ranking) - ends :], chosen, LAST),
-    ]
     vectors, label, positive, source = (np.concatenate(column) for column in zip(*pieces, strict=True))
     kept = positive | (_drawn_negatives(positive, source, rng))
-    return LatentPoints(vectors[kept], label[kept], positive[kept], source[kept], prototypes)
+    return LatentPoints(vectors[kept], label[kept], positive[kept], source[kept], prototypes, ranked)
 
 
 def _pairs(
@@ -146,4 +150,4 @@ def project_to_plane(points: LatentPoints, *, seed: int = 0) -> LatentMap:
     perplexity = min(30.0, (len(everything) - 1) / 3)
     plane = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(everything)
     n_points = len(points.vectors)
-    return LatentMap(plane[:n_points], points.label, points.positive, points.source, plane[n_points:])
+    return LatentMap(*points._replace(vectors=plane[:n_points], prototypes=plane[n_points:]))

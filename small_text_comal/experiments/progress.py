@@ -11,6 +11,9 @@ from tqdm import tqdm
 
 __all__ = ["RunProgress"]
 
+# what may be cut on a narrow terminal comes last; rounds a second would say nothing
+LAYOUT = "{desc}{postfix} |{bar}| {remaining} left"
+
 
 class RunProgress:
     """The bar of one run.
@@ -25,13 +28,13 @@ class RunProgress:
     """
 
     def __init__(self, title: str, rounds: int, *, done: int = 0) -> None:
-        self._score = ""
+        self._last, self._score = rounds - 1, ""
         self._bar = tqdm(
             desc=title,
             total=rounds,
             initial=done,
             position=_line(),
-            unit="round",
+            bar_format=LAYOUT,
             leave=False,
             disable=not sys.stderr.isatty(),
             dynamic_ncols=True,
@@ -39,14 +42,18 @@ class RunProgress:
 
     def before_round(self, number: int, labels: int) -> None:
         """Show the round that starts, and the score of the one before."""
-        self._bar.set_postfix_str(f"round {number}, {labels} labels{self._score}", refresh=True)
+        self._show(number, labels)
+        self._bar.refresh()
 
     def after_round(self, record: dict[str, Any]) -> None:
         """Move on by a round that was recorded."""
         if "micro_f1" in record["metrics"]:
-            self._score = f", micro-F1 {record['metrics']['micro_f1']:.3f} after {record['labels']}"
-        self._bar.set_postfix_str(f"round {record['round']}, {record['labels']} labels{self._score}", refresh=False)
+            self._score = f"micro-F1 {record['metrics']['micro_f1']:.3f}, "
+        self._show(record["round"], record["labels"])
         self._bar.update()
+
+    def _show(self, number: int, labels: int) -> None:
+        self._bar.set_postfix_str(f"{self._score}round {number}/{self._last}, {labels} labels", refresh=False)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +18,20 @@ matplotlib.use("Agg")  # figures are files; no display is needed
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-__all__ = ["AXIS_NAMES", "GREY", "PALETTE", "figure_style", "line_styles", "metric_title", "save_figure"]
+__all__ = [
+    "AXIS_NAMES",
+    "GREY",
+    "PALETTE",
+    "figure_style",
+    "legend_below",
+    "line_styles",
+    "metric_title",
+    "save_figure",
+    "text_width",
+    "wrapped",
+]
+
+logger = logging.getLogger(__name__)
 
 # Okabe and Ito (2008), without yellow, which is too light for lines on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
@@ -49,10 +66,50 @@ def line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
 
 
+def text_width(text: str, *, size: float = 9) -> float:
+    """Return about how wide a line is, in inches; `size` in points."""
+    return 0.6 * size / 72 * len(text)  # DejaVu Sans: 0.6 em a letter
+
+
+def wrapped(text: str, width: float, *, size: float = 10.8) -> str:
+    """Break a text into lines of about `width` inches.
+
+    Parameters
+    ----------
+    text : one line
+    width : in inches
+    size : of the letters, in points; by default that of a figure's title
+
+    Examples
+    --------
+    >>> wrapped("wins of the row over the column", 1.5)
+    'wins of the row\\nover the column'
+    """
+    return textwrap.fill(text, max(1, int(width / text_width("x", size=size))), break_on_hyphens=False)
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
+    """One legend for all panels, in as many columns as fit; the figure grows by its height."""
+    names = [wrapped(name, figure.get_figwidth() - 0.8, size=9) for name in names]
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    for columns in range(len(names), 0, -1):
+        legend = figure.legend(handles, [""] * len(names), loc="outside lower center", ncols=columns, handlelength=3.6)
+        for text, name in zip(legend.get_texts(), names, strict=True):
+            text.set_text(name)  # given to legend(), a name with a leading "_" would be left out
+        box = legend.get_window_extent(renderer)
+        if columns == 1 or box.width < 0.97 * figure.bbox.width:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + box.height / figure.dpi + 0.1)
+
+
 @contextmanager
 def figure_style() -> Iterator[None]:
     """Draw in the style of this package; other figures of the process keep theirs."""
     settings = {
+        "text.parse_math": False,  # names of labels and data sets may hold "$"
+        "text.usetex": False,
+        "axes.formatter.use_mathtext": False,
         "font.size": 9,
         "axes.titlesize": 10,
         "axes.spines.top": False,
@@ -67,8 +124,29 @@ def figure_style() -> Iterator[None]:
         "svg.hashsalt": "small-text-comal",  # the same figure gives the same file
         "figure.constrained_layout.use": True,
     }
-    with plt.rc_context(settings):
+    with plt.rc_context(settings), _one_note_of_missing_glyphs():
         yield
+
+
+@contextmanager
+def _one_note_of_missing_glyphs() -> Iterator[None]:
+    """Say once which characters the font lacks; matplotlib warns of each of them at every drawing."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", message="Glyph .* missing from")
+        yield
+    missing = set()
+    for warning in caught:
+        glyph = re.match(r"Glyph (\d+) .* missing from", str(warning.message))
+        if glyph:
+            missing.add(chr(int(glyph[1])))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if missing:
+        logger.warning(
+            "boxes stand for characters that the font lacks (%s): name one that has them as font.family in a "
+            "matplotlibrc file",
+            " ".join(sorted(missing)),
+        )
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:

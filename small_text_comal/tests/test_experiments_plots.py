@@ -1,6 +1,7 @@
 """Figures: files are written, lines can be told apart, no text lies on another."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -10,9 +11,14 @@ pytest.importorskip("matplotlib")
 
 from matplotlib import pyplot as plt
 
+from small_text_comal.experiments import latent_figure as latent_figure_module
+from small_text_comal.experiments import run as run_module
 from small_text_comal.experiments import style as style_module
+from small_text_comal.experiments.config_file import config_from_mapping
 from small_text_comal.experiments.corpus import TextSet
+from small_text_comal.experiments.experiment import compare
 from small_text_comal.experiments.latent import FIRST, LABELED, LAST, frequent_labels, latent_points, project_to_plane
+from small_text_comal.experiments.latent_figure import draw_latent
 from small_text_comal.experiments.latent_plot import plot_latent
 from small_text_comal.experiments.plan import FULL_DATA, Run
 from small_text_comal.experiments.plots import (
@@ -22,9 +28,11 @@ from small_text_comal.experiments.plots import (
     plot_pairwise_wins,
     plot_times,
 )
+from small_text_comal.experiments.records import RecordsError
 from small_text_comal.experiments.report import write_report
 from small_text_comal.experiments.results import read_results
-from small_text_comal.experiments.style import figure_style, line_styles, metric_title
+from small_text_comal.experiments.style import figure_style, line_styles, metric_title, save_figure
+from small_text_comal.tests.experiment_fakes import FakeLearner, write_corpus, write_encoder
 from small_text_comal.tests.test_experiments_results import write_run
 
 STRATEGIES = [
@@ -37,16 +45,20 @@ STRATEGIES = [
 ]
 
 
+def write_results(folder, datasets, strategies=STRATEGIES):
+    rng = np.random.default_rng(0)
+    for dataset in datasets:
+        for seed in range(3):
+            for i, strategy in enumerate(strategies):
+                scores = np.clip(np.linspace(0.1, 0.75 - 0.03 * i, 6) + rng.normal(0, 0.02, 6), 0, 1)
+                write_run(folder, Run(dataset, strategy, seed), scores)
+            write_run(folder, Run(dataset, FULL_DATA, seed), [0.75])
+    return read_results([folder])
+
+
 @pytest.fixture
 def results(tmp_path):
-    rng = np.random.default_rng(0)
-    for dataset in ("nlupp", "argvalues"):
-        for seed in range(3):
-            for i, strategy in enumerate(STRATEGIES):
-                scores = np.clip(np.linspace(0.1, 0.75 - 0.03 * i, 6) + rng.normal(0, 0.02, 6), 0, 1)
-                write_run(tmp_path, Run(dataset, strategy, seed), scores)
-            write_run(tmp_path, Run(dataset, FULL_DATA, seed), [0.75])
-    return read_results([tmp_path])
+    return write_results(tmp_path, ("nlupp", "argvalues"))
 
 
 @pytest.fixture(autouse=True)
@@ -88,18 +100,25 @@ def outside(figure):
     return [text for text, box in boxes(figure) if (box.min < low).any() or (box.max > high).any()]
 
 
+def curves(*metrics):
+    return lambda results: plot_learning_curves(results, results.datasets()[-1], metrics)
+
+
 FIGURES = {
-    "curves": lambda results: plot_learning_curves(results, "nlupp", ["micro_f1", "p@1"]),
-    "curves with a free panel": lambda results: plot_learning_curves(results, "nlupp", ["micro_f1", "p@1"] * 2),
+    "curves": curves("micro_f1", "p@1"),
+    "curves in one panel": curves("micro_f1"),
+    "curves with a free panel": curves("micro_f1", "p@1", "micro_f1", "p@1"),
     "labels": lambda results: plot_labels_needed(results, "micro_f1"),
     "wins": lambda results: plot_pairwise_wins(results, "micro_f1"),
     "times": plot_times,
 }
 
 
+@pytest.mark.parametrize("strategies", [STRATEGIES, STRATEGIES[:2], ["CoMAL", f"{STRATEGIES[2]}(seed=1)"]])
+@pytest.mark.parametrize("datasets", [("argvalues", "nlupp"), ("a-corpus", "one with several words of a long name")])
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_text_lies_on_another_or_sticks_out(results, name):
-    figure = FIGURES[name](results)
+def test_no_text_lies_on_another_or_sticks_out(tmp_path, name, datasets, strategies):
+    figure = FIGURES[name](write_results(tmp_path, datasets, strategies))
     assert overlapping_texts(figure) == []
     assert outside(figure) == []
 
@@ -127,6 +146,47 @@ def test_curves_show_mean_and_deviation(results):
     assert len(bands) == len(STRATEGIES)
     highest = (runs.mean(axis=0) + runs.std(axis=0, ddof=1)).max()
     assert any(band.max() == pytest.approx(highest) for band in bands)
+
+
+def test_the_title_says_how_many_seeds_there_are(tmp_path):
+    titles = []
+    for strategy, seed in (("CoMAL", 0), ("MMC", 0), ("CoMAL", 1), ("MMC", 1)):
+        write_run(tmp_path, Run("d", strategy, seed), [0.1, 0.2])
+        titles.append(plot_learning_curves(read_results([tmp_path]), "d", ["micro_f1"] * 2).get_suptitle())
+    assert [title.split(": ")[1].split(" ±")[0] for title in titles] == [
+        "one seed",
+        "one seed",
+        "mean over 1 to 2 seeds",
+        "mean over 2 seeds",
+    ]
+
+
+def test_a_time_below_the_shortest_is_marked(tmp_path):
+    write_run(tmp_path, Run("d", "CoMAL", 0), [0.1, 0.2], query=0.0)
+    write_run(tmp_path, Run("d", "MMC", 0), [0.1, 0.2], query=0.5)
+    figure = plot_times(read_results([tmp_path]))
+    names = [text for text, _ in boxes(figure)]
+    assert {"≤ 0.001", "1"} < set(names)  # and a number above the slowest
+    assert "0.001" not in names
+
+
+def test_names_are_never_read_as_mathematics(tmp_path):
+    names = ("cost $a_{$ b", "under $10, over $5")
+    files = plot_all(write_results(tmp_path, names), tmp_path / "o", metrics=["micro_f1"], main_metric="micro_f1")
+    assert len(files) == 10
+    titles = [panel.get_title() for panel in plot_times(read_results([tmp_path])).axes]
+    assert titles[::2] == list(names)
+
+
+def test_characters_that_the_font_lacks_are_named_once(tmp_path, caplog):
+    write_run(tmp_path, Run("corpus \u65e5\u672c", "CoMAL", 0), [0.1, 0.2])
+    plot_all(read_results([tmp_path]), tmp_path / "out", metrics=["micro_f1", "p@1"], main_metric="micro_f1")
+    assert [record.message.count("\u65e5 \u672c") for record in caplog.records] == [1]
+
+
+def test_other_warnings_of_drawing_are_passed_on():
+    with pytest.warns(UserWarning, match="something else"), figure_style():
+        warnings.warn("something else", UserWarning, stacklevel=1)
 
 
 def luminance(color):
@@ -199,28 +259,42 @@ def test_report_puts_the_scores_of_each_folder_under_its_own_numbers_of_labels(t
 class FakeBranchLearner:
     """Positive pairs lie around a centre of their label, negative pairs around one point."""
 
-    def __init__(self, y, labeled, size=8):
+    def __init__(self, y, size=8):
         rng = np.random.default_rng(1)
         centers = rng.normal(size=(y.shape[1], size)) * 3
         self.latent = np.where(y[:, :, None] > 0, centers, 0) + rng.normal(size=(*y.shape, size)) * 0.2
-        self.free = np.setdiff1d(np.arange(len(y)), labeled)
+
+    def fit(self, labeled, seeds):
+        self.free = np.setdiff1d(np.arange(len(self.latent)), labeled)
 
     def query(self, n):
+        if not len(self.free):
+            raise RuntimeError("the pool is empty")  # as small-text does
         return self.free[::-1][:n]
 
     def label_embeddings(self, positions):
         return self.latent[positions]
 
 
+def labels_of_documents(n):
+    rng = np.random.default_rng(0)
+    return (rng.random((n, 8)) < np.linspace(0.1, 0.4, 8)).astype(int)
+
+
+def points_of(y, labeled):
+    """Points of a pool with labels y; also the learner and the chosen labels."""
+    pool = TextSet(["x"] * len(y), csr_matrix(y), np.arange(len(y)))
+    chosen = frequent_labels(pool.y)
+    learner = FakeBranchLearner(y)
+    learner.fit(labeled, None)
+    return latent_points(learner, pool, labeled, chosen, rng=np.random.default_rng(0)), learner, chosen
+
+
 @pytest.fixture
 def latent():
-    rng = np.random.default_rng(0)
-    y = (rng.random((400, 8)) < np.linspace(0.1, 0.4, 8)).astype(int)
-    labeled = np.arange(0, 120, 2)
-    pool = TextSet(["x"] * 400, csr_matrix(y), np.arange(400))
-    chosen = frequent_labels(pool.y)
-    learner = FakeBranchLearner(y, labeled)
-    return y, labeled, chosen, learner, latent_points(learner, pool, labeled, chosen, rng=rng)
+    y, labeled = labels_of_documents(400), np.arange(0, 120, 2)
+    points, learner, chosen = points_of(y, labeled)
+    return y, labeled, chosen, learner, points
 
 
 def test_latent_points_agree_with_a_plain_loop(latent):
@@ -240,15 +314,84 @@ def test_latent_points_agree_with_a_plain_loop(latent):
     assert negative.sum() == (points.positive & (points.source == LABELED)).sum()
 
 
-def test_latent_figure(latent):
-    maps = dict.fromkeys((0, 5), project_to_plane(latent[-1], seed=0))
-    figure = plot_latent(
-        maps, [f"{j} make_open_apply_setup_get_activate_and_more" for j in range(6)], title="d / CoMAL"
-    )
+NAMES = ["0 make_open_apply_setup_get_activate_and_more", *"12345"]
+
+
+def latent_figure(points, names=NAMES, title="d / CoMAL"):
+    return plot_latent(dict.fromkeys((0, 5), project_to_plane(points, seed=0)), names, title=title)
+
+
+def legend_names(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize(
+    "title", ["d / CoMAL", "a data set with several words in its long name / CoMAL(criterion='paper')"]
+)
+def test_latent_figure(latent, title):
+    figure = latent_figure(latent[-1], title=title)
     assert overlapping_texts(figure) == []
     assert outside(figure) == []
-    assert [panel.get_title() for panel in figure.axes[:2]] == ["latent space, round 0", "data acquisition, round 0"]
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names[0] == "negative (any of these labels)"
-    assert names[1] == "0 make_open_apply_setup_get_activat…"
-    assert {"prototype", "first 100 of the ranking", "last 100 of the ranking"} < set(names)
+    assert [panel.get_title() for panel in figure.axes[:2]] == [
+        "latent space, round 0",
+        "data acquisition, round 0\n(first and last 100 of the query ranking)",
+    ]
+    names = legend_names(figure)
+    assert names[:2] == ["negative (any of these labels)", "0 make_open_apply_setup_get_activat…"]
+    assert names[-3:] == ["prototype", "first of the ranking", "last of the ranking"]
+
+
+@pytest.mark.parametrize(
+    ("unlabeled", "said"),
+    [
+        (45, "first and last 22 of the query ranking"),
+        (1, "too few unlabeled documents to rank"),
+        (0, "too few unlabeled documents to rank"),
+    ],
+)
+def test_a_small_or_empty_rest_of_the_pool_is_drawn_and_said(unlabeled, said):
+    y = labels_of_documents(100)
+    points, *_ = points_of(y, np.arange(100 - unlabeled))
+    assert set(points.source) == ({LABELED, FIRST, LAST} if unlabeled > 1 else {LABELED})
+    assert latent_figure(points).axes[1].get_title() == f"data acquisition, round 0\n({said})"
+
+
+def test_any_label_name_is_in_the_legend_as_it_is_written(latent, tmp_path):
+    names = ["$5_to_$10", "_hidden", "__", "$\\foo$", "a_b^c", "{%"]
+    figure = latent_figure(latent[-1], names)
+    assert legend_names(figure)[1:7] == names
+    assert len(save_figure(figure, tmp_path, "latent")) == 2
+
+
+@pytest.fixture
+def finished_run(monkeypatch, tmp_path):
+    """A run without a model that has used up its pool: draws its latent figure; and the file of its data."""
+    data = write_corpus(tmp_path / "toy")
+    monkeypatch.setattr(
+        run_module, "SmallTextLearner", lambda _, split, *__, **___: FakeLearner(len(split.pool), split.test.y.shape)
+    )
+    monkeypatch.setattr(
+        latent_figure_module, "SmallTextLearner", lambda _, split, *__, **___: FakeBranchLearner(split.pool.y.toarray())
+    )
+    options = {"initial_size": 8, "query_size": 6, "rounds": 7, "threads": 1, "device": "cpu", "full_data": False}
+    dataset = {"loader": "jsonl", "path": str(data), "validation_size": 10}
+    output = tmp_path / "out"
+    options |= {"datasets": [dataset], "strategies": ["CoMAL"], "encoder": {"model": str(write_encoder(tmp_path / "e"))}}
+    compare(config_from_mapping({"output": str(output), **options}))
+
+    def draw(**how):
+        return draw_latent(output, output / "plots", Run("toy", "CoMAL", 0), say=lambda _: None, **how)
+
+    return draw, data / "train.jsonl"
+
+
+def test_the_last_round_of_a_run_that_used_up_its_pool_is_drawn(finished_run):
+    draw, _ = finished_run
+    assert [file.suffix for file in draw()] == [".png", ".svg"]
+
+
+def test_data_that_are_not_the_runs_are_refused(finished_run):
+    draw, data = finished_run
+    data.write_text(data.read_text().replace("text 5", "text V"))
+    with pytest.raises(RecordsError, match=r"recorded with another config \(data: .* -> .*\).*take the change back"):
+        draw(rounds=[0])

@@ -13,13 +13,18 @@ from small_text_comal.experiments.significance import holm, paired_test, pairwis
 from small_text_comal.tests.experiment_fakes import run_record
 
 
-def write_run(folder, run, scores, *, first=100, step=50, tail="", config="c"):
+def seconds(number, query):
+    return {"fit": 2.0 + number, "test": 0.1, "query": query}
+
+
+def write_run(folder, run, scores, *, first=100, step=50, query=0.01, tail="", config="c"):
     path = record_path(folder, run)
     path.parent.mkdir(parents=True, exist_ok=True)
     run_is = {"dataset": run.dataset, "strategy": run.strategy, "seed": run.seed, "config": config}
     scored = [{"micro_f1": float(score), "p@1": float(score) / 2} for score in scores]
     records = [
-        run_record(number, first=first, step=step, metrics=metrics, **run_is) for number, metrics in enumerate(scored)
+        run_record(number, first=first, step=step, metrics=metrics, seconds=seconds(number, query), **run_is)
+        for number, metrics in enumerate(scored)
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records) + tail)
 
