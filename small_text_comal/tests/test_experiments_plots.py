@@ -376,7 +376,8 @@ def finished_run(monkeypatch, tmp_path):
     options = {"initial_size": 8, "query_size": 6, "rounds": 7, "threads": 1, "device": "cpu", "full_data": False}
     dataset = {"loader": "jsonl", "path": str(data), "validation_size": 10}
     output = tmp_path / "out"
-    options |= {"datasets": [dataset], "strategies": ["CoMAL"], "encoder": {"model": str(write_encoder(tmp_path / "e"))}}
+    options |= {"datasets": [dataset], "strategies": ["CoMAL"]}
+    options |= {"encoder": {"model": str(write_encoder(tmp_path / "encoder"))}}
     compare(config_from_mapping({"output": str(output), **options}))
 
     def draw(**how):
