@@ -1,4 +1,4 @@
-"""The command ``small-text-comal``: compare, plot, report, datasets."""
+"""The command ``small-text-comal``: compare, plot, report, queried, datasets."""
 
 from __future__ import annotations
 
@@ -199,6 +199,16 @@ def report(
         results = read_results(folders, only=only or ())
         for file in write_report(results, folders, target or folders[0], main_metric=results.main_metric(main_metric)):
             typer.echo(file)
+
+
+@app.command()
+def queried(folders: Folders, only: Only = None) -> None:
+    """Print what kind of documents the strategies asked for: how many labels and words they have."""
+    with _plain_errors():
+        from small_text_comal.experiments.queried import queried_table
+        from small_text_comal.experiments.results import read_results
+
+        typer.echo(queried_table(read_results(folders, only=only or ()), folders))
 
 
 @app.command()

@@ -26,6 +26,7 @@ class Curve:
     labels : (R,) documents labeled in each round
     metrics : (R,) on the test set, by name
     seconds : (R,) by name: fit, test, query
+    queried : rows of the documents that all rounds asked for, in order
     """
 
     dataset: str
@@ -34,6 +35,7 @@ class Curve:
     labels: np.ndarray
     metrics: dict[str, np.ndarray]
     seconds: dict[str, np.ndarray]
+    queried: list[int]
 
 
 class Results(NamedTuple):
@@ -171,6 +173,7 @@ def _curve(records: list[dict[str, Any]]) -> Curve:
         np.array([record["labels"] for record in records]),
         {name: np.array([record["metrics"][name] for record in records]) for name in first["metrics"]},
         {name: np.array([record["seconds"][name] for record in records]) for name in first["seconds"]},
+        [row for record in records for row in record["queried"]],
     )
 
 

@@ -9,7 +9,7 @@ from small_text_comal.experiments.corpus import Statistics, corpus_statistics
 from small_text_comal.experiments.dataset_spec import DatasetSpec
 from small_text_comal.experiments.prepare import default_validation_size, load_corpus
 
-__all__ = ["format_statistics", "statistics_table"]
+__all__ = ["format_statistics", "in_columns", "statistics_table"]
 
 HEAD = ("data set", "train", "validation", "test", "labels", "labels/doc", "words/doc")
 
@@ -40,9 +40,16 @@ def format_statistics(rows: Sequence[Statistics]) -> str:
     toy          10           2     3       4        1.25        7.0
     """
     cells = [[r.name, *map(str, r[1:5]), f"{r.mean_labels:.2f}", f"{r.mean_words:.1f}"] for r in rows]
-    widths = [max(len(line[column]) for line in [list(HEAD), *cells]) for column in range(len(HEAD))]
-    lines = []
-    for line in [list(HEAD), *cells]:
-        rest = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        lines.append("  ".join([line[0].ljust(widths[0]), *rest]))
-    return "\n".join(lines)
+    return in_columns([list(HEAD), *cells])
+
+
+def in_columns(lines: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Return cells as aligned text, the first `left` columns to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )

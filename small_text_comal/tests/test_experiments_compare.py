@@ -1,6 +1,7 @@
 """A whole comparison without a model: checks, side by side, resume, refusals, the command line."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -362,6 +363,22 @@ def test_failed_runs_are_named_and_give_an_exit_code(made, settings, monkeypatch
     ended = command("compare", *options(settings))
     assert ended.exit_code == 1
     assert "failed: toy / CoMAL / seed 0: RuntimeError: the fake learner was told to fail" in ended.stderr
+
+
+def test_what_was_queried_is_described_beside_the_data(made, settings, tmp_path):
+    run(settings)
+    lines = (tmp_path / "toy" / "train.jsonl").read_text().splitlines()
+    labels = {strategy: [] for strategy in ("CoMAL", "RandomSampling")}
+    for strategy, found in labels.items():
+        for record in records_of(settings, strategy, 0) + records_of(settings, strategy, 1):
+            found += [len(json.loads(lines[row])["labels"]) for row in record["queried"]]
+    shown = command("queried", settings["output"]).stdout.splitlines()
+    head, everything, *rows = (re.split(" {2,}", line.strip()) for line in shown)
+    assert head == ["data set", "queried by", "documents", "without labels", "labels/doc", "words/doc"]
+    assert everything[:3] == ["toy", "(all of train)", "60"]
+    for (strategy, found), row in zip(labels.items(), rows, strict=True):
+        empty, mean = 100 * found.count(0) / len(found), sum(found) / len(found)
+        assert row == ["toy", strategy, str(len(found)), f"{empty:.1f} %", f"{mean:.2f}", "2.0"]
 
 
 def test_statistics_of_data(tmp_path):
