@@ -66,6 +66,7 @@ def compare(
     validation_size: Annotated[int | None, typer.Option(help="documents for validation")] = None,
     test_size: Annotated[int | None, typer.Option(help="documents for testing")] = None,
     min_label_count: Annotated[int | None, typer.Option(help="drop labels with fewer documents")] = None,
+    drop_unlabeled: Annotated[bool | None, typer.Option(help="drop documents without labels")] = None,
     model: Annotated[str | None, typer.Option(help="encoder: name on the Hugging Face hub, or a folder")] = None,
     max_length: Annotated[int | None, typer.Option(help="tokens a document is cut to")] = None,
     frozen_layers: Annotated[int | None, typer.Option(help="layers not trained; by default three quarters")] = None,
@@ -102,6 +103,7 @@ def compare(
             "validation_size": validation_size,
             "test_size": test_size,
             "min_label_count": min_label_count,
+            "drop_unlabeled": drop_unlabeled,
         },
         "encoder": {"model": model, "max_length": max_length, "frozen_layers": frozen_layers},
         "training": {
