@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from report import Table, Target
-from transformers import AutoConfig
-from workload import QUERY_SIZE, Settings, Workload, comal_factory, dense_labels
+from workload import QUERY_SIZE, Settings, Workload, comal_factory, dense_labels, learning_options
 
 from small_text_comal import CoMAL, ContrastiveBranchArguments
 from small_text_comal.config import FeatureCacheArguments
@@ -19,7 +18,7 @@ from small_text_comal.metrics import micro_f1
 
 __all__ = ["quality_tables"]
 
-ROUNDS, LEARNING_RATE = 5, 1e-3
+ROUNDS = 5
 
 
 def quality_tables(workload: Workload, settings: Settings) -> Iterator[Table]:
@@ -49,8 +48,7 @@ def _final_score(workload: Workload, settings: Settings, seed: int, *, cached: b
         settings,
         branch=branch,
         cache=FeatureCacheArguments(enabled=cached),
-        frozen_layers=AutoConfig.from_pretrained(settings.model).num_hidden_layers,
-        lr=LEARNING_RATE,
+        **learning_options(settings),
     )
     pool, test = np.split(workload.pool, [len(workload.pool) * 2 // 3])
     order = np.random.default_rng(seed).permutation(np.concatenate([workload.labeled, pool]))

@@ -1,4 +1,8 @@
-"""What the feature cache and its number format do to probabilities and queries of one fixed model."""
+"""What the feature cache and its number format do to probabilities and queries of one fixed model.
+
+The model is one that has learned something. One that has not finds all documents alike: where it predicts no label at
+all, the order of the "reference" criterion is decided by the last bits.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from report import Table, Target
-from workload import QUERY_SIZE, Settings, Workload, comal_factory
+from workload import QUERY_SIZE, Settings, Workload, comal_factory, learning_options
 
 from small_text_comal import CoMAL, ContrastiveBranchArguments
 from small_text_comal.config import STORAGE_DTYPES, FeatureCacheArguments
@@ -15,19 +19,21 @@ from small_text_comal.feature_cache import FeatureCache
 
 __all__ = ["storage_tables"]
 
-AGREEMENT, EXACT = 95, 1e-5
+AGREEMENT, EXACT, EPOCHS = 95, 1e-5, 20
 
 
 def storage_tables(workload: Workload, settings: Settings) -> Iterator[Table]:
     """Yield the table of differences to the uncached path."""
     torch.manual_seed(settings.seed)
-    branch, off = ContrastiveBranchArguments(max_epochs=1), FeatureCacheArguments(enabled=False)
-    clf = comal_factory(workload, settings, branch=branch, cache=off).new()
+    options = {"num_epochs": EPOCHS, **learning_options(settings)}
+    branch, exactly = ContrastiveBranchArguments(max_epochs=10), FeatureCacheArguments(dtype="float32")
+    clf = comal_factory(workload, settings, branch=branch, cache=exactly, **options).new()
     clf.fit(workload.part(workload.labeled), workload.part(workload.validation))
+    clf.encoder.cache = None
     pool, y = workload.dataset[workload.pool], workload.dataset.y[workload.labeled]
 
     def query() -> np.ndarray:
-        clf._fitted = None  # the features of its last fit, which knew no cache: the labeled pool goes through it, too
+        clf._fitted = None  # the features of its last fit, which knew another cache
         return CoMAL(seed=0).query(clf, workload.dataset, workload.pool, workload.labeled, y, n=n)
 
     n = min(QUERY_SIZE, len(workload.pool))

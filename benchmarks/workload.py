@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 from small_text import TransformerBasedClassification
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from small_text_comal import CoMALClassificationFactory, ContrastiveBranchArguments
 from small_text_comal.config import FeatureCacheArguments
@@ -31,6 +31,7 @@ __all__ = [
     "default_model",
     "dense_labels",
     "host_classification",
+    "learning_options",
     "load_workload",
     "read_corpus",
 ]
@@ -151,6 +152,11 @@ def comal_factory(
     arguments, keywords = model_arguments(settings.model)
     keywords |= {"branch": branch, "num_epochs": settings.epochs, "device": settings.device, **options}
     return CoMALClassificationFactory(arguments, workload.num_classes, keywords, feature_cache=cache)
+
+
+def learning_options(settings: Settings) -> dict[str, Any]:
+    """Return options with which MiniLM learns from few labels: with fewer frozen layers it predicts nothing yet."""
+    return {"frozen_layers": AutoConfig.from_pretrained(settings.model).num_hidden_layers, "lr": 1e-3}
 
 
 class FrozenHost(TransformerBasedClassification):
