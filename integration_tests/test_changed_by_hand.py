@@ -1,6 +1,7 @@
 """What users change on a fitted classifier, or around it, is noticed, and their own code is left alone."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -97,3 +98,16 @@ def test_two_factories_may_share_a_cache(world):
     shared = world.factory().feature_cache
     first, second = (world.factory(feature_cache=shared).new() for _ in range(2))
     assert first.feature_cache is second.feature_cache is shared
+
+
+def test_a_loaded_classifier_still_knows_the_features_of_its_last_fit(world):
+    clf = world.classifier(20)
+    loaded = pickle.loads(pickle.dumps(clf))
+    counts = []
+    loaded.model.bert.pooler.dense.register_forward_hook(lambda _, inputs, __: counts.append(len(inputs[0])))
+    np.testing.assert_array_equal(
+        loaded.features(world.dataset[np.arange(20)]), clf.features(world.dataset[np.arange(20)])
+    )
+    assert counts == []
+    scale_a_trainable_weight(clf)
+    assert pickle.loads(pickle.dumps(clf))._fitted is None

@@ -108,7 +108,13 @@ class CoMALClassification(HostClassification):
         self._folded: tuple[tuple, FoldedBranch | ContrastiveBranch] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_encoder": None, "_folded": None}  # made anew where they are needed
+        made_anew = {"_encoder": None, "_folded": None}
+        return {**self.__dict__, **made_anew, "_fitted": self._known_features()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._fitted is not None:  # the loaded weights are those that were saved, at other addresses
+            self._fitted = self._fitted._replace(weights=weights_state(self.plain_model.parameters()))
 
     def _model_loaded(self) -> None:
         self._encoder = None
@@ -362,13 +368,16 @@ class CoMALClassification(HostClassification):
             features[torch.from_numpy(batch.rows).to(features.device)] = batch.features
         return features
 
+    def _known_features(self) -> _FittedFeatures | None:
+        """Those of the last fit, while the weights are still the same."""
+        fitted = self._fitted
+        return fitted if fitted and fitted.weights == weights_state(self.plain_model.parameters()) else None
+
     def _batches(self, documents: Documents) -> Iterator[FeatureBatch]:
         """Features of all documents; those of the last fit are known and not computed again."""
-        encoder, fitted = self.encoder, self._fitted
-        if fitted is None or fitted.weights != weights_state(self.plain_model.parameters()):
-            fitted = _FittedFeatures({}, torch.empty(0), ())
-        is_known = np.array([key in fitted.rows for key in documents.keys] if fitted.rows else [], dtype=bool)
-        if not is_known.any():
+        encoder, fitted = self.encoder, self._known_features()
+        is_known = np.array([key in fitted.rows for key in documents.keys] if fitted else [], dtype=bool)
+        if fitted is None or not is_known.any():
             yield from encoder.stream(documents, self.predict_batch, progress=self.wants_progress)
             return
         rows = np.flatnonzero(is_known)

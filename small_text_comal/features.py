@@ -38,6 +38,19 @@ __all__ = ["DocumentEncoder", "FeatureBatch", "default_frozen_layers", "weights_
 
 _TOLERANCE = 1e-4  # of a shortcut against the whole model, relative to the largest feature; measured errors are ~1e-6
 _ROUNDINGS = 8  # of products, that two right ways through a model may lie apart
+_NO_SPLIT = (
+    "the frozen layers of {} cannot be computed apart from the rest: every pass runs the whole model, and nothing "
+    "is cached"
+)
+_PADDING_MATTERS = (
+    "the features of {} depend on how far a document is padded: all keep the padding of their dataset, every pass runs "
+    "the whole model, and nothing is cached"
+)
+_NOTHING_FROZEN = (
+    "the layers of {} cannot be found: all of it is trained, every pass runs the whole model, and nothing is cached "
+    "(freeze what you like with requires_grad_(False))"
+)
+_OUT_OF_MEMORY = "out of CUDA memory: going on with half as many documents a batch, as often as needed"
 _CONFIG_WITHOUT_EFFECT = {
     "_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id", "num_labels", "problem_type",
     "transformers_version", "finetuning_task",
@@ -191,7 +204,7 @@ class DocumentEncoder:
                 except torch.cuda.OutOfMemoryError:
                     if len(batch) == 1:
                         raise
-                    _note_out_of_memory()
+                    _note_once(_OUT_OF_MEMORY)
                     left = np.concatenate([batch, *reversed(waiting)])
                     waiting = _stacked(left, lengths, len(batch) * int(lengths[batch].max()) // 2)
                     continue
@@ -249,9 +262,9 @@ class DocumentEncoder:
                 route = next(same, route)
         if torch.isfinite(expected[0]).all():  # else nothing is close to anything, and fit says so
             if not trims:
-                _note_padding_matters(type(self.plain).__name__)
+                _note_once(_PADDING_MATTERS.format(type(self.plain).__name__))
             elif self.frozen_layers and route.prefix is None:
-                _note_no_split(type(self.plain).__name__)
+                _note_once(_NO_SPLIT.format(type(self.plain).__name__))
         return route._replace(compiled=torch.compile(route.trainable, dynamic=True) if self.compile_model else None)
 
     def _probes(self, documents: Documents) -> list[tuple[Tensor, Tensor]]:
@@ -358,7 +371,7 @@ def _checked_depth(frozen_layers: int | None, stack: LayerStack | None, name: st
                 "pass frozen_layers=0, or freeze them yourself with requires_grad_(False)"
             )
         if frozen_layers is None:
-            _note_nothing_frozen(name)
+            _note_once(_NOTHING_FROZEN.format(name))
         return 0
     if frozen_layers is None:
         return default_frozen_layers(stack.depth)
@@ -368,32 +381,5 @@ def _checked_depth(frozen_layers: int | None, stack: LayerStack | None, name: st
 
 
 @functools.cache
-def _note_no_split(name: str) -> None:
-    warnings.warn(
-        f"the frozen layers of {name} cannot be computed apart from the rest: every pass runs the whole model, "
-        "and nothing is cached",
-        stacklevel=5,
-    )
-
-
-@functools.cache
-def _note_padding_matters(name: str) -> None:
-    warnings.warn(
-        f"the features of {name} depend on how far a document is padded: all keep the padding of their dataset, every "
-        "pass runs the whole model, and nothing is cached",
-        stacklevel=5,
-    )
-
-
-@functools.cache
-def _note_nothing_frozen(name: str) -> None:
-    warnings.warn(
-        f"the layers of {name} cannot be found: all of it is trained, every pass runs the whole model, and nothing is "
-        "cached (freeze what you like with requires_grad_(False))",
-        stacklevel=5,
-    )
-
-
-@functools.cache
-def _note_out_of_memory() -> None:
-    warnings.warn("out of CUDA memory: going on with half as many documents a batch, as often as needed", stacklevel=5)
+def _note_once(message: str) -> None:
+    warnings.warn(message, stacklevel=5)

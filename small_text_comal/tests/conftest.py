@@ -12,5 +12,4 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def notes_are_new():
-    for note in (features._note_no_split, features._note_out_of_memory):
-        note.cache_clear()
+    features._note_once.cache_clear()

@@ -17,7 +17,6 @@ from tiny_encoders import (
 from transformers import BertForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from small_text_comal import features as features_module
 from small_text_comal.documents import Documents
 from small_text_comal.features import DocumentEncoder
 
@@ -167,4 +166,3 @@ def test_a_model_to_which_padding_matters_gets_the_padding_of_the_dataset(frozen
     assert float((logits_one_by_one(model, ROWS) - expected).abs().max()) > 1e-3  # trimmed, they would be others
     torch.testing.assert_close(logits, expected, **EXACT)
     assert len(encoder.cache or []) == 0
-    features_module._note_padding_matters.cache_clear()
