@@ -34,7 +34,7 @@ from small_text_comal.experiments.run import RunResult, Task, check_records, exe
 from small_text_comal.experiments.statistics_table import format_statistics
 from small_text_comal.experiments.strategies import new_strategy, parse_strategy, reason_to_skip
 
-__all__ = ["Compared", "compare", "read_description"]
+__all__ = ["Compared", "compare"]
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from small_text_comal.experiments.experiment import read_description
+from small_text_comal.experiments.description import read_description
 from small_text_comal.experiments.plots import SHARES, plot_all
 from small_text_comal.experiments.results import Results, area_under_curve, labels_to_reach, mean_curve
 from small_text_comal.experiments.significance import pairwise_duels
