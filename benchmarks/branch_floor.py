@@ -10,9 +10,9 @@ from report import Table, Target, seconds_cells
 from timing import ratio, take_turns
 from workload import Settings, Workload, dense_labels
 
-from small_text_comal.branch import ContrastiveBranch
-from small_text_comal.branch_training import BranchTrainer, LabeledFeatures
 from small_text_comal.config import ContrastiveBranchArguments
+from small_text_comal.method.branch import ContrastiveBranch
+from small_text_comal.method.branch_training import BranchTrainer, LabeledFeatures
 
 __all__ = ["branch_products", "branch_tables"]
 

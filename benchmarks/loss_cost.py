@@ -15,7 +15,7 @@ from timing import ratio, take_turns
 from torch import Tensor
 from torch.nn import functional
 
-from small_text_comal.contrastive import multi_label_supcon_loss
+from small_text_comal.method.contrastive import multi_label_supcon_loss
 
 if TYPE_CHECKING:  # the children that measure memory do without transformers
     from workload import Settings

@@ -27,10 +27,9 @@ MAX_LENGTH = 32
 
 def project_growth(n_documents: int, num_classes: int, device: str) -> int:
     """Return the bytes that `project` takes beside the features themselves."""
-    from small_text_comal.branch import ContrastiveBranch
     from small_text_comal.config import ContrastiveBranchArguments
-    from small_text_comal.features import FeatureBatch
-    from small_text_comal.label_space import project
+    from small_text_comal.method.branch import ContrastiveBranch
+    from small_text_comal.method.label_space import FeatureBatch, project
 
     C, Z, D = num_classes, LATENT_SIZE, FEATURE_SIZE
     generator = torch.Generator(device).manual_seed(0)

@@ -31,7 +31,7 @@ from storage_effect import storage_tables
 from suffix_cost import suffix_tables
 from workload import CORPORA, Settings, SkippedError, Workload, default_model, load_workload, versions
 
-from small_text_comal.experiments.quiet import calm_libraries, limited_threads
+from small_text_comal.experiments.running.library_noise import calm_libraries, limited_threads
 
 CORPUS_TOPICS: dict[str, Callable[[Workload, Settings], Iterator[Table]]] = {
     "round": round_tables,

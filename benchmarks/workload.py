@@ -15,11 +15,11 @@ from transformers import AutoConfig, AutoTokenizer
 
 from small_text_comal import CoMALClassificationFactory, ContrastiveBranchArguments
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.experiments.corpus import Documents, encode_labels
-from small_text_comal.experiments.loaders.jsonl import read_jsonl
-from small_text_comal.features import default_frozen_layers
+from small_text_comal.encoder.document_encoder import default_frozen_layers
+from small_text_comal.encoder.layer_split import find_layers, freeze
+from small_text_comal.experiments.data.corpus import Documents, encode_labels
+from small_text_comal.experiments.data.loaders.jsonl import read_jsonl
 from small_text_comal.host import HOST_VERSION, IS_HOST_2, make_dataset, model_arguments
-from small_text_comal.layer_split import find_layers, freeze
 
 __all__ = [
     "CORPORA",

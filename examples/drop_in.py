@@ -2,7 +2,7 @@
 
     python examples/drop_in.py --data train.jsonl --test-data test.jsonl --model google-bert/bert-base-uncased
 
-Three functions of small_text_comal.host let this one file run on small-text 1.x and 2.x; the comments say what stands
+Three functions of small_text_comal.host.transformer_classifier let this one file run on small-text 1.x and 2.x; the comments say what stands
 there in a script for one release. In your own script everything but the two marked lines stays as it is.
 """
 
@@ -17,7 +17,7 @@ from small_text import PoolBasedActiveLearner
 from transformers import AutoTokenizer, set_seed
 
 from small_text_comal import CoMAL, CoMALClassificationFactory, label_covering_initialization
-from small_text_comal.experiments.strategies import new_strategy, parse_strategy
+from small_text_comal.experiments.options.strategies import new_strategy, parse_strategy
 from small_text_comal.host import initialize_learner, make_dataset, model_arguments
 
 

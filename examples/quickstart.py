@@ -21,7 +21,7 @@ from tiny_bert import write_tiny_bert
 from transformers import AutoTokenizer, set_seed
 
 from small_text_comal import CoMALClassificationFactory, ContrastiveBranchArguments, label_covering_initialization
-from small_text_comal.experiments.strategies import new_strategy, parse_strategy
+from small_text_comal.experiments.options.strategies import new_strategy, parse_strategy
 from small_text_comal.host import initialize_learner, make_dataset, model_arguments
 from small_text_comal.metrics import macro_f1, micro_f1, precision_at_k
 

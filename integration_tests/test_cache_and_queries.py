@@ -6,7 +6,7 @@ import torch
 from tiny_host import EXACT, World
 
 from small_text_comal import FeatureCacheArguments
-from small_text_comal.documents import Documents
+from small_text_comal.encoder.documents import Documents
 
 NO_CACHE = FeatureCacheArguments(enabled=False)
 

@@ -17,11 +17,11 @@ pytest.importorskip("matplotlib")
 
 from safetensors.numpy import load_file
 
-from small_text_comal.experiments.config_file import config_from_mapping
-from small_text_comal.experiments.experiment import compare
-from small_text_comal.experiments.plan import Run, record_path
-from small_text_comal.experiments.records import read_records
-from small_text_comal.experiments.strategies import runnable_names
+from small_text_comal.experiments.options.config_file import config_from_mapping
+from small_text_comal.experiments.options.strategies import runnable_names
+from small_text_comal.experiments.records.plan import Run, record_path
+from small_text_comal.experiments.records.records import read_records
+from small_text_comal.experiments.running.experiment import compare
 
 ROOT = Path(__file__).parents[1]
 TOPICS = ["cat", "dog", "fish", "bird"]
@@ -139,8 +139,9 @@ def uninterrupted(tiny_bert, corpus, tmp_path_factory):
 KILLED = """
 import os, signal, sys
 moment, number = sys.argv[1], int(sys.argv[2])
-from small_text_comal import feature_cache
-from small_text_comal.experiments import learner, records
+from small_text_comal.encoder import feature_cache
+from small_text_comal.experiments.running import learner
+from small_text_comal.experiments.records import records
 from small_text_comal.experiments.command_line import app
 
 if moment == "fit":
@@ -316,12 +317,12 @@ def test_latent_figure_of_a_finished_run(settings, tmp_path):
 
 def test_the_model_of_a_round_is_the_same_when_it_is_trained_again(settings):
     """What the latent figure stands on: labels from the records and the round's seeds give the round's model."""
-    from small_text_comal.experiments.learner import SmallTextLearner
-    from small_text_comal.experiments.prepare import load_corpus
-    from small_text_comal.experiments.protocol import make_split, round_seeds
-    from small_text_comal.experiments.quiet import limited_threads
-    from small_text_comal.experiments.rounds import labeled_rows
-    from small_text_comal.experiments.strategies import parse_strategy
+    from small_text_comal.experiments.data.prepare import load_corpus
+    from small_text_comal.experiments.options.strategies import parse_strategy
+    from small_text_comal.experiments.running.learner import SmallTextLearner
+    from small_text_comal.experiments.running.library_noise import limited_threads
+    from small_text_comal.experiments.running.protocol import make_split, round_seeds
+    from small_text_comal.experiments.running.rounds import labeled_rows
 
     run({**settings, "strategies": ["CoMAL"]})
     records = records_of(settings, "CoMAL")

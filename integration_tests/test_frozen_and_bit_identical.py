@@ -8,7 +8,7 @@ import torch
 from tiny_host import BRANCH, DEPTH, World, copied_weights, same_weights, seed_all
 
 from small_text_comal import FeatureCacheArguments
-from small_text_comal.documents import Documents
+from small_text_comal.encoder.documents import Documents
 from small_text_comal.host import HostClassification
 
 LAST = {"early_stopping": "none", "model_selection": "none"}

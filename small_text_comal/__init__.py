@@ -1,12 +1,12 @@
 """CoMAL, contrastive multi-label active learning (KDD 2024), for small-text."""
 
-from small_text_comal.branch import ContrastiveBranch
-from small_text_comal.classifier import CoMALClassification, CoMALClassificationFactory
+from small_text_comal.classifiers.transformer import CoMALClassification, CoMALClassificationFactory
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
-from small_text_comal.contrastive import multi_label_supcon_loss
 from small_text_comal.initialization import label_covering_initialization
-from small_text_comal.label_space import LabelSpace
-from small_text_comal.prototypes import label_prototypes
+from small_text_comal.method.branch import ContrastiveBranch
+from small_text_comal.method.contrastive import multi_label_supcon_loss
+from small_text_comal.method.label_space import LabelSpace
+from small_text_comal.method.prototypes import label_prototypes
 from small_text_comal.query_strategies.comal import CoMAL
 from small_text_comal.query_strategies.dense import WithDenseProbabilities
 

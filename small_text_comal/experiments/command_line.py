@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from small_text_comal.experiments.evaluation import checked_metrics
-from small_text_comal.experiments.parallel import WorkerLostError
-from small_text_comal.experiments.records import RecordsError
+from small_text_comal.experiments.options.evaluation import checked_metrics
+from small_text_comal.experiments.records.records import RecordsError
+from small_text_comal.experiments.running.parallel import WorkerLostError
 
 __all__ = ["app"]
 
@@ -125,9 +125,9 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare(config: Path | None, options: dict[str, Any], preset: str | None, **how: Any) -> None:
-    from small_text_comal.experiments.config_file import read_toml
-    from small_text_comal.experiments.experiment import compare as run_comparison
-    from small_text_comal.experiments.settings import merged_config
+    from small_text_comal.experiments.options.config_file import read_toml
+    from small_text_comal.experiments.options.settings import merged_config
+    from small_text_comal.experiments.running.experiment import compare as run_comparison
 
     settings = merged_config(read_toml(config) if config else {}, options, preset_name=preset)
     compared = run_comparison(settings, say=_say, **how)
@@ -165,10 +165,10 @@ def plot(
 ) -> None:
     """Draw figures from records, as PNG and SVG."""
     with _plain_errors():
-        from small_text_comal.experiments.latent_figure import draw_latent
-        from small_text_comal.experiments.plan import Run
-        from small_text_comal.experiments.plots import plot_all
-        from small_text_comal.experiments.results import read_results
+        from small_text_comal.experiments.analysis.latent_figure import draw_latent
+        from small_text_comal.experiments.analysis.plots import plot_all
+        from small_text_comal.experiments.analysis.results import read_results
+        from small_text_comal.experiments.records.plan import Run
 
         goal = target or folders[0] / "plots"
         results = read_results(folders, only=only or ())
@@ -195,8 +195,8 @@ def report(
 ) -> None:
     """Write one HTML page with all figures and tables, and the tables as Markdown."""
     with _plain_errors():
-        from small_text_comal.experiments.report import write_report
-        from small_text_comal.experiments.results import read_results
+        from small_text_comal.experiments.analysis.report import write_report
+        from small_text_comal.experiments.analysis.results import read_results
 
         results = read_results(folders, only=only or ())
         for file in write_report(results, folders, target or folders[0], main_metric=results.main_metric(main_metric)):
@@ -207,8 +207,8 @@ def report(
 def queried(folders: Folders, only: Only = None) -> None:
     """Print what kind of documents the strategies asked for: how many labels and words they have."""
     with _plain_errors():
-        from small_text_comal.experiments.queried import queried_table
-        from small_text_comal.experiments.results import read_results
+        from small_text_comal.experiments.analysis.queried import queried_table
+        from small_text_comal.experiments.analysis.results import read_results
 
         typer.echo(queried_table(read_results(folders, only=only or ()), folders))
 
@@ -220,8 +220,8 @@ def datasets(
 ) -> None:
     """Read data sets and print the statistics of the paper's Table 1."""
     with _plain_errors():
-        from small_text_comal.experiments.dataset_spec import parse_dataset
-        from small_text_comal.experiments.statistics_table import statistics_table
+        from small_text_comal.experiments.data.dataset_spec import parse_dataset
+        from small_text_comal.experiments.data.statistics_table import statistics_table
 
         specs = [parse_dataset(text) for text in dataset]
         typer.echo(statistics_table(specs, test_size=test_size, say=_say))

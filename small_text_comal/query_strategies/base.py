@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
-from small_text_comal.host import QueryStrategy, ScoringMixin, dense_probabilities
+from small_text_comal.host import QueryStrategy, ScoringMixin, check_query_input, dense_probabilities
 
 __all__ = [
     "PoolQueryStrategy",
@@ -121,7 +121,7 @@ class PoolQueryStrategy(QueryStrategy):
             On n < 1, single-label data, labels that do not fit, or a query before `fit`.
         """
         indices_unlabeled = np.asarray(indices_unlabeled)
-        self._validate_query_input(indices_unlabeled, n)
+        check_query_input(self, indices_unlabeled, n)
         if n < 1:
             raise ValueError(f"expected n >= 1 documents to query, got n={n}")
         labels = self._checked(clf, indices_labeled, y)
@@ -174,7 +174,7 @@ class ScoreQueryStrategy(PoolQueryStrategy, ScoringMixin):
     ) -> np.ndarray:
         """Return the score of every unlabeled document, (len(indices_unlabeled),) float64, larger is queried first."""
         indices_unlabeled = np.asarray(indices_unlabeled)
-        self._validate_query_input(indices_unlabeled, 0)
+        check_query_input(self, indices_unlabeled, 0)
         labels = self._checked(clf, indices_labeled, y)
         self.scores_ = self._scores(clf, dataset, indices_unlabeled, np.asarray(indices_labeled), labels)
         return self.scores_

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from small_text_comal import scoring
+from small_text_comal.method import criteria as scoring
 from small_text_comal.query_strategies.base import ScoreQueryStrategy, label_cardinality, seeded_top_n
 
 __all__ = ["CoMAL", "DocumentExplanation"]

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from small_text_comal.experiments.corpus import Documents, RawCorpus
-from small_text_comal.experiments.protocol import RoundSeeds
+from small_text_comal.experiments.data.corpus import Documents, RawCorpus
+from small_text_comal.experiments.records.plan import record_path
+from small_text_comal.experiments.running.protocol import RoundSeeds
 
 
 def documents(n: int, n_labels: int = 4, *, seed: int = 0, prefix: str = "text") -> Documents:
@@ -82,3 +83,19 @@ class FakeLearner:
     def query(self, n: int) -> np.ndarray:
         free = np.setdiff1d(np.arange(self.pool_size), self.labeled)
         return self.rng.choice(free, n, replace=False)
+
+
+def seconds(number, query):
+    return {"fit": 2.0 + number, "test": 0.1, "query": query}
+
+
+def write_run(folder, run, scores, *, first=100, step=50, query=0.01, tail="", config="c"):
+    path = record_path(folder, run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    run_is = {"dataset": run.dataset, "strategy": run.strategy, "seed": run.seed, "config": config}
+    scored = [{"micro_f1": float(score), "p@1": float(score) / 2} for score in scores]
+    records = [
+        run_record(number, first=first, step=step, metrics=metrics, seconds=seconds(number, query), **run_is)
+        for number, metrics in enumerate(scored)
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records) + tail)

@@ -1,0 +1,1 @@
+"""What a query strategy may ask of a classifier, and the classifiers that answer."""

@@ -1,0 +1,46 @@
+"""CSV tables with a header."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from small_text_comal.experiments.data.loaders.text_file import text_lines
+
+__all__ = ["Table", "read_table"]
+
+
+class Table(NamedTuple):
+    """A header, and rows that are as wide; the number of a row is that of its last line in the file."""
+
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+
+
+def read_table(file: Path, *, delimiter: str = ",") -> Table:
+    """Read a CSV file; blank lines are left out.
+
+    Raises
+    ------
+    ValueError
+        Names the file and the line where a row is not as wide as the header, or is no CSV.
+    """
+    if len(delimiter) != 1:
+        raise ValueError(f"delimiter: expected one character, got {delimiter!r}")
+    reader = csv.reader(io.StringIO("".join(text_lines(file)), newline=""), delimiter=delimiter)
+    try:
+        header = next(reader, [])
+        rows = [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise ValueError(
+            f"{file}, line {reader.line_num}: {error}. Is a quote not closed? JSON lines hold texts of any length"
+        ) from None
+    for number, row in rows:
+        if len(row) != len(header):
+            raise ValueError(
+                f"{file}, line {number}: expected {len(header)} cells as in the header, got {len(row)}: a cell that "
+                f"holds {delimiter!r} stands in double quotes"
+            )
+    return Table(header, rows)

@@ -1,0 +1,1 @@
+"""What an experiment is told: options, files, presets, strategies by name."""

@@ -1,0 +1,1 @@
+"""What an experiment writes: records of rounds, and what they belong to."""

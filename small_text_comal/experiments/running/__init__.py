@@ -1,0 +1,1 @@
+"""From options to records: rounds, runs, and many runs side by side."""

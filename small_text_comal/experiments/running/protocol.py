@@ -1,0 +1,93 @@
+"""What every strategy of a seed shares: validation set, pool, first labels, and the randomness of each round."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from small_text_comal.experiments.data.corpus import Corpus, TextSet
+from small_text_comal.experiments.data.dataset_spec import DatasetSpec
+from small_text_comal.experiments.data.prepare import default_validation_size
+from small_text_comal.initialization import label_covering_initialization
+
+__all__ = ["RoundSeeds", "Split", "initial_labels", "make_split", "round_seeds"]
+
+# what a SeedSequence is for; strategies are no part of it, so that all of them start from the same model
+VALIDATION, INITIAL, ROUND = 1, 2, 3
+
+
+class Split(NamedTuple):
+    """The documents of one seed; no document is in two of them."""
+
+    pool: TextSet
+    validation: TextSet
+    test: TextSet
+
+
+def make_split(corpus: Corpus, spec: DatasetSpec, seed: int) -> Split:
+    """Return pool, validation and test set of a seed; validation is the corpus' own or comes from train.
+
+    Every label keeps a positive in the pool.
+
+    Raises
+    ------
+    ValueError
+        When train is too small to give a validation set.
+    """
+    if corpus.validation is not None:
+        return Split(corpus.train, corpus.validation, corpus.test)
+    n_train = len(corpus.train)
+    size = default_validation_size(spec, n_train)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, VALIDATION]))
+    chosen = _spared(corpus.train.y, size, rng)
+    if len(chosen) < size:
+        raise ValueError(
+            f"dataset {corpus.name}: {n_train} documents of train cannot give {size} for validation (after "
+            f"{len(chosen)}, each that is left holds the last positive of a label): lower validation_size"
+        )
+    pool = np.setdiff1d(np.arange(n_train), chosen)
+    return Split(corpus.train.take(pool), corpus.train.take(chosen), corpus.test)
+
+
+def _spared(y: csr_matrix, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw up to `size` rows of `y`, in order, so that every label keeps a positive outside of them."""
+    left = np.asarray(y.sum(axis=0)).ravel()
+    single = left == 1
+    free = np.flatnonzero(np.asarray(y[:, single].sum(axis=1)).ravel() == 0)
+    drawn = rng.choice(free, min(size, len(free)), replace=False)
+    taken: list[int] = []
+    # the others replace those drawn that would take a label's last positive along
+    for row in np.concatenate([drawn, rng.permutation(np.setdiff1d(free, drawn))]):
+        labels = y.indices[y.indptr[row] : y.indptr[row + 1]]
+        if len(taken) < size and (left[labels] > 1).all():
+            left[labels] -= 1
+            taken.append(row)
+    return np.sort(np.array(taken, dtype=int))
+
+
+def initial_labels(pool: TextSet, n_samples: int, *, min_per_label: int, seed: int) -> np.ndarray:
+    """Return the pool positions labeled at the start, so that every label has a positive (paper section 4.1)."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, INITIAL]))
+    return label_covering_initialization(pool.y, n_samples, min_per_label=min_per_label, seed=rng)
+
+
+class RoundSeeds(NamedTuple):
+    """Seeds of one round; `torch` and `numpy` go to the global generators that small-text draws from."""
+
+    torch: int
+    numpy: int
+    strategy: int
+
+
+def round_seeds(seed: int, round_number: int) -> RoundSeeds:
+    """Return the seeds of a round: they depend on nothing that happened before, so that a run can resume there.
+
+    Examples
+    --------
+    >>> round_seeds(0, 3) == round_seeds(0, 3) != round_seeds(0, 4)
+    True
+    """
+    state = np.random.SeedSequence([seed, ROUND, round_number]).generate_state(3)
+    return RoundSeeds(*(int(word) for word in state))

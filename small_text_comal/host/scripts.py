@@ -1,0 +1,43 @@
+"""What a script needs to run on both releases: datasets, model arguments, the start of a learner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from small_text import PoolBasedActiveLearner, TransformerModelArguments, TransformersDataset
+
+import small_text_comal.host.from_arrays  # noqa: F401 (makes TransformersDataset.from_arrays run)
+from small_text_comal.host.versions import IS_HOST_2
+
+__all__ = ["initialize_learner", "make_dataset", "model_arguments"]
+
+
+def make_dataset(
+    texts: Any, y: csr_matrix, tokenizer: Any, *, num_classes: int, max_length: int = 512
+) -> TransformersDataset:
+    """Return a multi-label TransformersDataset that knows all its classes (N texts, y (N, C) CSR)."""
+    return TransformersDataset.from_arrays(
+        texts, y, tokenizer, target_labels=np.arange(num_classes), max_length=max_length
+    )
+
+
+def model_arguments(
+    model: str, *, train_batch_size: int = 12, predict_batch_size: int = 12
+) -> tuple[TransformerModelArguments, dict[str, Any]]:
+    """Return TransformerModelArguments and the keywords that belong to the classifier, as the release wants them."""
+    if IS_HOST_2:
+        sizes = {"train_batch_size": train_batch_size, "predict_batch_size": predict_batch_size}
+        return TransformerModelArguments(model, **sizes), {}
+    return TransformerModelArguments(model), {"mini_batch_size": train_batch_size}
+
+
+def initialize_learner(learner: PoolBasedActiveLearner, indices: np.ndarray, y: csr_matrix) -> None:
+    """Start a learner with the labeled documents `indices`, whose labels are the rows of y (L, C)."""
+    if IS_HOST_2:
+        if learner.dataset.y[indices].shape != y.shape or (learner.dataset.y[indices] != y).nnz:
+            raise ValueError("small-text 2.x takes the initial labels from dataset.y, which differ from the given y")
+        learner.initialize(indices)
+    else:
+        learner.initialize_data(indices, y)
