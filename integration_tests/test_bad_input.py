@@ -12,7 +12,7 @@ from small_text import (
     TransformerBasedClassification,
     TransformersDataset,
 )
-from tiny_host import BRANCH, World, copied_weights, same_weights
+from tiny_host import World, copied_weights, same_weights
 from transformers import AutoTokenizer
 
 from small_text_comal import CoMAL, CoMALClassification, CoMALClassificationFactory, FeatureCacheArguments
@@ -86,7 +86,7 @@ def test_a_classifier_without_a_branch(world):
     with refused(message):
         CoMAL().query(clf, world.dataset, np.arange(40, 60), FIRST, world.y[FIRST], n=3)
     with refused("CoMALClassification has no contrastive branch: create it with a branch"):
-        clf.prototypes(world.dataset[FIRST], world.y[FIRST].toarray())
+        clf.label_space(world.dataset, world.dataset[FIRST], world.y[FIRST].toarray())
     with refused("create it with a branch"):
         next(iter(clf.label_embeddings(world.dataset)))
 
@@ -186,9 +186,9 @@ def test_features_of_another_size_than_the_branch(world, fitted):
         fitted.branch.latent(torch.zeros(2, 5))
     with refused(r"expected features \(N, 16\), got \(2, 5\)"):
         fitted.branch.folded().latent(torch.zeros(2, 5))
-    for shape in ((4, 5), (3, 4)):
-        with refused(rf"expected prototypes \(C, Z\) = \(4, 4\), got \({shape[0]}, {shape[1]}\)"):
-            fitted.label_space(world.dataset, np.zeros(shape))
+    for shape in ((40, 5), (3, 4)):
+        with refused(rf"expected labels \(L, C\) = \(40, 4\), got \({shape[0]}, {shape[1]}\)"):
+            fitted.label_space(world.dataset, world.dataset[FIRST], np.zeros(shape))
 
 
 def test_a_loss_that_is_not_finite_names_epoch_and_batch(world):
@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_batch(world):
 
 
 def test_a_failed_round_loses_nothing(world):
-    """The labels stay with the learner, which goes on as soon as the cause is mended."""
+    """The labels stay with the learner, which goes on as soon as the cause is fixed."""
     learner = world.learner()
     queried = learner.query(num_samples=5)
     learner._clf_factory.classification_kwargs["lr"] = float("inf")
@@ -228,7 +228,7 @@ def test_a_query_before_fit(world, name):
 
 
 @pytest.mark.parametrize(
-    "method", ["label_probabilities", "features", "dropout_probabilities", "predict", "predict_proba"]
+    "method", ["label_probabilities", "features", "sampled_probabilities", "predict", "predict_proba"]
 )
 def test_a_classifier_before_fit(world, method):
     with refused("the classifier has no model yet: call fit"):
@@ -238,8 +238,7 @@ def test_a_classifier_before_fit(world, method):
 def test_the_branch_before_fit(world):
     clf = world.factory().new()
     for call in (
-        lambda: clf.prototypes(world.dataset, world.y.toarray()),
-        lambda: clf.label_space(world.dataset, np.zeros((4, BRANCH.latent_size))),
+        lambda: clf.label_space(world.dataset, world.dataset, world.y.toarray()),
         lambda: next(iter(clf.label_embeddings(world.dataset))),
     ):
         with refused("has no contrastive branch: call fit"):
@@ -248,7 +247,7 @@ def test_the_branch_before_fit(world):
 
 def test_dropout_passes(world, fitted):
     with refused("samples: expected an integer >= 1, got 0"):
-        fitted.dropout_probabilities(world.dataset, samples=0)
+        fitted.sampled_probabilities(world.dataset, samples=0)
 
 
 # What is legal: one and two labels, no labels, labels without positives, small pools, copies.

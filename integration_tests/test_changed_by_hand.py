@@ -100,14 +100,9 @@ def test_two_factories_may_share_a_cache(world):
     assert first.feature_cache is second.feature_cache is shared
 
 
-def test_a_loaded_classifier_still_knows_the_features_of_its_last_fit(world):
+def test_features_of_the_last_fit_are_not_saved(world):
     clf = world.classifier(20)
     loaded = pickle.loads(pickle.dumps(clf))
-    counts = []
-    loaded.model.bert.pooler.dense.register_forward_hook(lambda _, inputs, __: counts.append(len(inputs[0])))
-    np.testing.assert_array_equal(
-        loaded.features(world.dataset[np.arange(20)]), clf.features(world.dataset[np.arange(20)])
-    )
-    assert counts == []
-    scale_a_trainable_weight(clf)
-    assert pickle.loads(pickle.dumps(clf))._fitted is None
+    assert loaded._fitted is None
+    train = world.dataset[np.arange(20)]
+    np.testing.assert_allclose(loaded.features(train), clf.features(train), atol=1e-6)

@@ -141,12 +141,14 @@ def test_the_features_of_the_second_phase_are_those_of_the_restored_classifier(w
 def test_a_second_fit_forgets_the_features_and_the_branch_of_the_first(world):
     clf = world.classifier(num_epochs=4, lr=0.02)
     train, y = world.dataset[np.arange(40)], world.y[:40].toarray()
-    first, prototypes = clf.features(train), clf.prototypes(train, y)
+    first, similarity = clf.features(train), clf.label_space(train, train, y).similarity
     clf.fit(train.clone())
     second = clf.features(train)
     assert not np.allclose(second, first)
-    np.testing.assert_allclose(clf.prototypes(train, y), by_hand(clf, second, y), atol=1e-5)
-    assert not np.allclose(clf.prototypes(train, y), prototypes)
+    space = clf.label_space(train, train, y)
+    np.testing.assert_allclose(space.similarity, by_hand(clf, second, y), atol=1e-5)
+    np.testing.assert_array_equal(space.labeled_similarity, space.similarity)
+    assert not np.allclose(space.similarity, similarity)
     clf._fitted = None
     np.testing.assert_allclose(clf.features(train), second, atol=1e-6)
 
@@ -154,7 +156,8 @@ def test_a_second_fit_forgets_the_features_and_the_branch_of_the_first(world):
 def by_hand(clf, features, y):
     with torch.no_grad():
         latent = torch.nn.functional.normalize(clf.branch(torch.from_numpy(features)).latent, dim=-1).numpy()
-    return np.stack([latent[y[:, j] > 0, j].mean(axis=0) for j in range(y.shape[1])])
+    prototypes = np.stack([latent[y[:, j] > 0, j].mean(axis=0) for j in range(y.shape[1])])
+    return np.einsum("ncz,cz->nc", latent, prototypes / np.linalg.norm(prototypes, axis=1, keepdims=True))
 
 
 def test_pooling_and_head_dropout_are_off_when_predicting(world):
@@ -177,6 +180,6 @@ def test_a_share_for_validation_never_takes_a_labels_last_positive(tiny_bert_fol
     for seed in range(3):
         seed_all(seed)
         clf = world.classifier(20, seed=seed, validation_set_size=0.5)
-        keys = clf._fitted.rows
-        assert len(keys) == 20
-        assert keys[Documents(world.dataset.data).keys[7]] < 10  # documents that were trained on come first
+        rows = clf._fitted._rows
+        assert len(rows) == 20
+        assert rows[Documents(world.dataset.data).keys[7]] < 10  # documents that were trained on come first

@@ -19,11 +19,9 @@ from tiny_host import HOST_RESIZES, ONLY_1, ONLY_2
 from transformers import AutoTokenizer
 
 import small_text_comal
-from small_text_comal import host
-from small_text_comal.host import (
-    IS_HOST_2,
-    TRANSFORMERS_VERSION,
-)
+from small_text_comal.host import IS_HOST_2
+from small_text_comal.host import versions as host_versions
+from small_text_comal.host.versions import TRANSFORMERS_VERSION
 
 NO_DOCUMENTS = np.array([], dtype=int)
 
@@ -103,12 +101,12 @@ def test_dropout_sampling_leaves_later_predictions_alone(world, fitted):
     np.testing.assert_array_equal(fitted.label_probabilities(world.dataset), before)
 
 
-def test_dropout_probabilities_of_our_own(world, fitted):
-    passes = fitted.dropout_probabilities(world.dataset, samples=3, seed=0)
+def test_sampled_probabilities_of_our_own(world, fitted):
+    passes = fitted.sampled_probabilities(world.dataset, samples=3, seed=0)
     assert passes.shape == (3, 60, 4)
     assert not np.allclose(passes[0], passes[1])
-    np.testing.assert_array_equal(fitted.dropout_probabilities(world.dataset, samples=3, seed=0), passes)
-    assert not np.allclose(fitted.dropout_probabilities(world.dataset, samples=3, seed=1), passes)
+    np.testing.assert_array_equal(fitted.sampled_probabilities(world.dataset, samples=3, seed=0), passes)
+    assert not np.allclose(fitted.sampled_probabilities(world.dataset, samples=3, seed=1), passes)
     assert np.abs(passes.mean(axis=0) - fitted.label_probabilities(world.dataset)).mean() < 0.3
 
 
@@ -137,8 +135,8 @@ def test_both_batch_sizes_reach_the_classifier(world):
 # The one method of small-text 1.x that transformers 5 breaks, and versions that do not work at all.
 
 
-def test_only_the_pair_that_needs_it_is_mended():
-    is_ours = TransformersDataset.from_arrays.__func__.__code__.co_filename.endswith("host.py")
+def test_only_the_pair_that_needs_it_is_repaired():
+    is_ours = TransformersDataset.from_arrays.__func__.__code__.co_filename.endswith("from_arrays.py")
     assert is_ours == (not IS_HOST_2 and Version("5.dev0") <= TRANSFORMERS_VERSION)
 
 
@@ -168,15 +166,15 @@ def test_from_arrays_makes_what_the_tokenizer_gives(world):
     ],
 )
 def test_versions_that_do_not_work_say_which_to_install(monkeypatch, versions, message):
-    monkeypatch.setattr(host, "version", reporting(versions))
+    monkeypatch.setattr(host_versions, "version", reporting(versions))
     with pytest.raises(ImportError, match=re.escape(message)):
-        host._check_versions()
+        host_versions._check_versions()
 
 
 @pytest.mark.parametrize("installed", ["1.4.1", "1.4.2", "2.0.0.dev4", "2.0.0", "2.9"])
 def test_versions_that_work(monkeypatch, installed):
-    monkeypatch.setattr(host, "version", reporting({"small-text": installed}))
-    assert host._check_versions()[0] == Version(installed)
+    monkeypatch.setattr(host_versions, "version", reporting({"small-text": installed}))
+    assert host_versions._check_versions()[0] == Version(installed)
 
 
 def reporting(versions):

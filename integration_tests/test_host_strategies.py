@@ -49,7 +49,7 @@ def test_with_dense_probabilities_every_strategy_of_the_host_queries(name, of_th
 @ONLY_2
 @pytest.mark.parametrize("name", NEEDS_DENSE)
 def test_without_it_they_fail_on_2x(name, world, fitted):
-    """When this fails, small-text has mended it, and the docs should say so."""
+    """When this fails, small-text has fixed it, and the docs should say so."""
     with pytest.raises((ValueError, TypeError, IndexError, AttributeError)):
         hosts_strategy(name).query(fitted, world.dataset, unlabeled, labeled, world.y[labeled], n=5)
 

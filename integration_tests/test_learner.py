@@ -69,7 +69,7 @@ def test_a_classifier_is_freed_when_the_next_round_replaces_it(world, frozen_lay
     gc.disable()
     try:
         first = learner.classifier
-        parts = [first, first.branch, first.encoder, *first.model.modules()]
+        parts = [first, first.branch, first.document_encoder(), *first.model.modules()]
         old = [weakref.ref(part) for part in parts]
         del first, parts
         world.answer(learner, 5)
@@ -99,8 +99,8 @@ def test_a_corrected_label_counts_at_once(world):
         learner.update_label_at(learner.indices_labeled[position], csr_matrix(y[position : position + 1]))
     after = similarity_by_document(learner)
     assert same_weights(copied_weights(learner.classifier.model), weights)
-    prototypes = learner.classifier.prototypes(world.dataset[learner.indices_labeled], y)
-    expected = learner.classifier.label_space(world.dataset, prototypes).similarity
+    labeled = world.dataset[learner.indices_labeled]
+    expected = learner.classifier.label_space(world.dataset, labeled, y).similarity
     for index, similarity in after.items():
         np.testing.assert_allclose(similarity, expected[index], atol=1e-6)
         assert not np.allclose(similarity[:3], before[index][:3])
@@ -212,6 +212,6 @@ def test_validation_indices_are_passed_on(world):
     learner = world.learner()
     queried = learner.query(num_samples=5)
     learner.update(world.y[queried], indices_validation=np.arange(4))
-    keys = learner.classifier._fitted.rows
+    keys = learner.classifier._fitted._rows
     assert len(keys) == 17  # all labeled documents: 13 trained on, 4 validated on
     assert learner.classifier.history["classifier"][0]["val_loss"] is not None

@@ -61,7 +61,7 @@ def query_of(clf, learner):
 
 
 def test_three_quarters_of_the_layers_are_cut_off_and_the_first_token_suffices(learner):
-    encoder = learner.classifier.encoder
+    encoder = learner.classifier.document_encoder()
     assert encoder.frozen_layers == 4
     assert encoder.route.prefix is not None
     widths = []

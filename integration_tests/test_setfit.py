@@ -116,18 +116,20 @@ def test_small_texts_own_strategy_sees_them(corpus, fitted_setfit):
     assert set(corpus.query(WithDenseProbabilities(LeastConfidence()), fitted_setfit)) == set(expected.tolist())
 
 
-NEEDS = {"CoMAL": "a classifier with a contrastive branch, got SetFitClassification: create it"}
-HAS_NONE = ", and SetFitClassification has none: build the classifier"
-for name in ("AUDI", "CoreSet", "MultiLabelBADGE", "LearningLoss", "GPB2M"):
-    NEEDS[name] = r"feature vectors \(a method `features`\)" + HAS_NONE
-for name in ("DropoutDisagreement", "BESRA"):
-    NEEDS[name] = r"passes with dropout on \(a method `dropout_probabilities`\)" + HAS_NONE
+NEEDS = {"CoMAL": "a contrastive branch"}
+NEEDS |= {name: "feature vectors" for name in ("AUDI", "CoreSet", "MultiLabelBADGE", "LearningLoss", "GPB2M")}
+NEEDS |= {
+    name: r"several opinions \(dropout passes or bootstrap samples\)" for name in ("DropoutDisagreement", "BESRA")
+}
 
 
 @works_here
 @pytest.mark.parametrize("name", NEEDS)
 def test_what_asks_for_more_than_probabilities_names_the_way_out(name, corpus, fitted_setfit):
-    with pytest.raises(ValueError, match=f"^{name} needs {NEEDS[name]} with CoMALClassificationFactory"):
+    with pytest.raises(
+        ValueError,
+        match=f"^{name} needs a classifier with {NEEDS[name]}, got SetFitClassification: create it with CoMAL",
+    ):
         corpus.query(make_strategy(name, seed=0), fitted_setfit)
 
 
@@ -140,7 +142,7 @@ def test_a_query_before_fit(corpus):
 
 @pytest.mark.skipif(not HOST_BREAKS, reason="small-text 1.4.1 on numpy 2 only")
 def test_what_small_text_1_does_on_numpy_2(corpus):
-    """When this fails, numpy or small-text have mended it, and the docs should say so."""
+    """When this fails, numpy or small-text have fixed it, and the docs should say so."""
     with pytest.raises(AttributeError, match=r"numpy\.lib\.index_tricks is now private"):
         corpus.learner(make_strategy("MMC", seed=0))
     with pytest.raises(ValueError, match="high is out of bounds"):

@@ -1,52 +1,38 @@
-"""CoMALClassification: small-text's transformer classifier with a contrastive branch, and its factory."""
+"""CoMALClassification: small-text's transformer classifier with a contrastive branch."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from small_text_comal.classifiers.training_data import training_sets
+from small_text_comal.classifiers.carried_branch import CarriedBranch, generator_beside_the_global_one
+from small_text_comal.classifiers.contract import check_options
+from small_text_comal.classifiers.training_data import LabeledDocuments, training_sets
+from small_text_comal.classifiers.transformer_features import TransformerFeatures
 from small_text_comal.classifiers.transformer_training import (
     BestWeights,
     ClassifierTrainer,
     KeepLast,
-    LabeledDocuments,
+    Selection,
     TrainingPlan,
 )
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
-from small_text_comal.encoder.document_encoder import DocumentEncoder, weights_state
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.dropout_masks import one_sampled_network
 from small_text_comal.encoder.feature_cache import FeatureCache
-from small_text_comal.host import AbstractClassifierFactory, HostClassification, HostSelection
-from small_text_comal.method.branch import ContrastiveBranch, FoldedBranch
+from small_text_comal.encoder.known_features import KnownFeatures
+from small_text_comal.host import HostSelection
+from small_text_comal.method.branch import ContrastiveBranch
 from small_text_comal.method.branch_training import BranchTrainer, LabeledFeatures
-from small_text_comal.method.label_space import (
-    FeatureBatch,
-    LabeledSpace,
-    LabelSpace,
-    labeled_space,
-    latent_blocks,
-    project,
-)
+from small_text_comal.method.label_space import LabelSpace
 
-__all__ = ["CoMALClassification", "CoMALClassificationFactory"]
+__all__ = ["CoMALClassification"]
 
 
-class _FittedFeatures(NamedTuple):
-    """Features of the documents of the last fit: `rows` by content key, and the state of the weights they come from."""
-
-    rows: dict[bytes, int]
-    features: Tensor
-    weights: tuple
-
-
-class CoMALClassification(HostClassification):
+class CoMALClassification(TransformerFeatures):
     """A multi-label transformer classifier that carries the contrastive branch of CoMAL.
 
     `fit`, `predict`, `predict_proba` and `embed` keep the contract of the installed small-text release. The frozen
@@ -91,63 +77,26 @@ class CoMALClassification(HostClassification):
         patience: int = 6,
         **host_keywords: Any,
     ) -> None:
-        if not multi_label:
-            raise ValueError(
-                "multi_label: expected True, got False: CoMAL is a multi-label method; "
-                "use small-text's TransformerBasedClassification for single-label data"
-            )
-        if not isinstance(num_classes, (int, np.integer)) or num_classes < 1:
-            raise ValueError(f"num_classes: expected an integer >= 1, got {num_classes!r}")
-        if branch is not None and not isinstance(branch, ContrastiveBranchArguments):
-            raise ValueError(f"branch: expected ContrastiveBranchArguments or None, got {type(branch).__name__}")
+        check_options(num_classes, multi_label=multi_label, branch=branch)
         super().__init__(
-            transformer_model_args, num_classes, multi_label=True, num_epochs=num_epochs, lr=lr, **host_keywords
+            transformer_model_args,
+            num_classes,
+            frozen_layers=frozen_layers,
+            feature_cache=feature_cache,
+            multi_label=True,
+            num_epochs=num_epochs,
+            lr=lr,
+            **host_keywords,
         )
         self.branch_arguments = branch
-        self.frozen_layers = frozen_layers
         self.patience = patience
-        cache = feature_cache if isinstance(feature_cache, FeatureCache) else FeatureCache(feature_cache)
-        self.feature_cache = cache
-        self.branch: ContrastiveBranch | None = None
         self.history: dict[str, list[dict[str, Any]]] = {}
-        self._encoder: DocumentEncoder | None = None
-        self._fitted: _FittedFeatures | None = None
-        self._folded: tuple[tuple, FoldedBranch | ContrastiveBranch] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        made_anew = {"_encoder": None, "_folded": None}
-        return {**self.__dict__, **made_anew, "_fitted": self._known_features()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._fitted is not None:  # the loaded weights are those that were saved, at other addresses
-            self._fitted = self._fitted._replace(weights=weights_state(self.plain_model.parameters()))
-
-    def _model_loaded(self) -> None:
-        self._encoder = None
-        assert self.encoder is not None  # freezes the lower layers before an optimizer is made
+        self._carried: CarriedBranch | None = None
 
     @property
-    def encoder(self) -> DocumentEncoder:
-        """The engine that turns documents into feature vectors.
-
-        Raises
-        ------
-        ValueError
-            Before the first fit.
-        """
-        if self.model is None:
-            raise ValueError("the classifier has no model yet: call fit() first")
-        if self._encoder is None or self._encoder.model is not self.plain_model:
-            self._encoder = DocumentEncoder(
-                self.plain_model,
-                self.num_classes,
-                frozen_layers=self.frozen_layers,
-                cache=self.feature_cache if self.feature_cache.arguments.enabled else None,
-                autocast=_without_owner(self.autocast),
-                compile_model=self.wants_compile,
-            )
-        return self._encoder
+    def branch(self) -> ContrastiveBranch | None:
+        """The fitted branch; None before the first fit, or without one."""
+        return None if self._carried is None else self._carried.network
 
     def fit(
         self,
@@ -185,27 +134,16 @@ class CoMALClassification(HostClassification):
             validation_share=self.validation_set_size,
             weights=weights,
         )
-        self._fitted = self._folded = None
-        if self.model is None:
-            self.load_model()
-        self.model = self.model.to(self.device)
+        self._fitted = None
+        self._ensure_model()
         trainer = self._branch_trainer()
-        plan = self._plan(train_set, len(train.documents), early_stopping, optimizer, scheduler, valid is not None)
-        plan.selection = self._selection(model_selection)
-        self.history = {"classifier": ClassifierTrainer(self.encoder, plan, trainer).fit(train, valid), "branch": []}
-        if trainer is not None:
-            self._fit_branch(trainer, train, valid)
-        return self
-
-    def _plan(
-        self, train_set: Any, n_train: int, early_stopping: Any, optimizer: Any, scheduler: Any, has_validation: bool
-    ) -> TrainingPlan:
-        optimizer, scheduler = self.optimizer_and_scheduler(optimizer, scheduler, n_train)
-        return TrainingPlan(
+        selection = self._selection(model_selection)
+        optimizer, scheduler = self.optimizer_and_scheduler(optimizer, scheduler, len(train.documents))
+        plan = TrainingPlan(
             optimizer=optimizer,
             scheduler=scheduler,
-            early_stopping=self.stopping(early_stopping, patience=self.patience, has_validation=has_validation),
-            selection=KeepLast(),
+            early_stopping=self.stopping(early_stopping, patience=self.patience, has_validation=valid is not None),
+            selection=selection,
             epochs=self.num_epochs,
             batch_size=self.train_batch,
             predict_batch=self.predict_batch,
@@ -215,8 +153,13 @@ class CoMALClassification(HostClassification):
             progress=self.wants_progress,
             on_epoch=lambda epoch, measured: self.log(f"Epoch {epoch}: {measured}"),
         )
+        history = ClassifierTrainer(self.document_encoder(), plan, trainer).fit(train, valid)
+        self.history = {"classifier": history, "branch": []}
+        if trainer is not None:
+            self._fit_branch(trainer, train, valid)
+        return self
 
-    def _selection(self, model_selection: Any) -> Any:
+    def _selection(self, model_selection: Any) -> Selection:
         if not self.selects_models(model_selection):
             return KeepLast()
         if hasattr(model_selection, "add_model"):
@@ -226,76 +169,24 @@ class CoMALClassification(HostClassification):
     def _branch_trainer(self) -> BranchTrainer | None:
         if self.branch_arguments is None:
             return None
-        generator = _generator_beside_the_global_one()
-        if self.branch is None:
-            feature_size = self.encoder.head.in_features
-            self.branch = ContrastiveBranch(
-                self.num_classes, feature_size, self.branch_arguments, generator=generator
-            ).to(self.device)
-        return BranchTrainer(self.branch, generator)
+        generator = generator_beside_the_global_one()
+        if self._carried is None:
+            size = self.document_encoder().head.in_features
+            self._carried = CarriedBranch(
+                self.num_classes, size, self.branch_arguments, generator=generator, device=self.device
+            )
+        return self._carried.trainer(generator)
 
     def _fit_branch(self, trainer: BranchTrainer, train: LabeledDocuments, valid: LabeledDocuments | None) -> None:
-        """Phase 2: the classifier stands still, so each document's features are computed once."""
+        """Phase 2: the classifier is fixed, so the features of each document are computed once."""
         sets = [train] if valid is None else [train, valid]
-        inputs = [LabeledFeatures(self._features(part.documents), part.labels.to(self.encoder.device)) for part in sets]
+        inputs = [
+            LabeledFeatures(self._features(part.documents), part.labels.to(self.document_encoder().device))
+            for part in sets
+        ]
         self.history["branch"] = trainer.fit(*inputs, progress=self.wants_progress)
         keys = [key for part in sets for key in part.documents.keys]
-        self._fitted = _FittedFeatures(
-            rows={key: row for row, key in enumerate(keys)},
-            features=torch.cat([part.features for part in inputs]),
-            weights=weights_state(self.plain_model.parameters()),
-        )
-
-    def label_probabilities(self, dataset: Any) -> np.ndarray:
-        """Return the probability of every label, (N, C) float32, dense on every release.
-
-        Raises
-        ------
-        ValueError
-            Before `fit`.
-        """
-        documents = Documents(dataset.data)
-        probabilities = np.empty((len(documents), self.num_classes), dtype=np.float32)
-        for batch in self._batches(documents):
-            with torch.inference_mode():
-                probabilities[batch.rows] = torch.sigmoid(self.encoder.logits(batch.features)).cpu().numpy()
-        return probabilities
-
-    def dropout_probabilities(self, dataset: Any, samples: int = 10, *, seed: int | None = None) -> np.ndarray:
-        """Return the probabilities of `samples` passes with dropout on, (samples, N, C) float32.
-
-        A pass is one sampled network: the same units are dropped for all documents. Dropout acts in the layers that
-        are not frozen, on their outputs; attention weights are not dropped. The global random state is not touched.
-
-        Raises
-        ------
-        ValueError
-            Before `fit`, or when samples < 1.
-        """
-        if samples < 1:
-            raise ValueError(f"samples: expected an integer >= 1, got {samples}")
-        documents, generator = Documents(dataset.data), torch.Generator()
-        if seed is None:
-            generator.seed()
-        else:
-            generator.manual_seed(seed)
-        result = np.empty((samples, len(documents), self.num_classes), dtype=np.float32)
-        self.encoder.prepare(documents, self.predict_batch, progress=self.wants_progress)
-        for sample in range(samples):
-            with torch.inference_mode(), one_sampled_network(self.encoder.dropout_modules(), generator):
-                for rows, features in self.encoder.stream(documents, self.predict_batch):
-                    result[sample, rows] = torch.sigmoid(self.encoder.logits(features)).cpu().numpy()
-        return result
-
-    def features(self, dataset: Any) -> np.ndarray:
-        """Return the feature vectors v, what enters the classifier's final linear layer, (N, D) float32.
-
-        Raises
-        ------
-        ValueError
-            Before `fit`.
-        """
-        return self._features(Documents(dataset.data)).cpu().numpy()
+        self._fitted = KnownFeatures(keys, torch.cat([part.features for part in inputs]), self.plain_model)
 
     def label_embeddings(self, dataset: Any) -> Iterator[Tensor]:
         """Yield the raw latent vectors z in blocks (b, C, Z), in the dataset's order.
@@ -305,168 +196,40 @@ class CoMALClassification(HostClassification):
         ValueError
             Before `fit`, or without a branch.
         """
-        branch = self._fitted_branch()
-        for latent in latent_blocks(self._features(Documents(dataset.data)), branch):
+        carried = self._fitted_branch()
+        for latent in carried.label_embeddings(self._features(Documents(dataset.data))):
             yield latent.cpu()
 
-    def labeled_space(self, dataset: Any, labels: np.ndarray) -> LabeledSpace:
-        """Return label prototypes (C, Z), NaN without positives, and similarities (L, C) of labeled documents.
+    def label_space(
+        self, pool: Any, labeled: Any, labels: np.ndarray, *, branch_probabilities: bool = True
+    ) -> LabelSpace:
+        """Return where the documents of `pool` and `labeled` stand among the labels, in one streaming pass.
 
         Parameters
         ----------
-        dataset : L documents
+        pool : N documents
+        labeled : L documents, whose prototypes the similarities are to
         labels : (L, C) of 0 and 1
+        branch_probabilities : False leaves out what the branch's own head says
 
         Raises
         ------
         ValueError
             Before `fit`, without a branch, or when the labels have another shape.
         """
-        branch, documents = self._fitted_branch(), Documents(dataset.data)
-        if labels.shape != (len(documents), self.num_classes):
-            raise ValueError(f"expected labels (L, C) = {(len(documents), self.num_classes)}, got {labels.shape}")
-        features = self._features(documents)
-        with torch.inference_mode():
-            return labeled_space(features, torch.as_tensor(labels).to(features.device), branch)
+        carried, documents, known = self._fitted_branch(), Documents(pool.data), Documents(labeled.data)
+        if labels.shape != (len(known), self.num_classes):
+            raise ValueError(f"expected labels (L, C) = {(len(known), self.num_classes)}, got {labels.shape}")
+        return carried.label_space(
+            self._batches(documents),
+            len(documents),
+            LabeledFeatures(self._features(known), torch.as_tensor(labels).to(self.document_encoder().device)),
+            head=self.document_encoder().logits,
+            branch_probabilities=branch_probabilities,
+        )
 
-    def prototypes(self, dataset: Any, labels: np.ndarray) -> np.ndarray:
-        """Return the label prototypes (C, Z) of `labeled_space`."""
-        return self.labeled_space(dataset, labels).prototypes.cpu().numpy()
-
-    def label_space(
-        self, dataset: Any, prototypes: np.ndarray | Tensor, *, with_branch_probabilities: bool = True
-    ) -> LabelSpace:
-        """Return similarities to `prototypes` (C, Z) and probabilities, each (N, C) float32, in one streaming pass.
-
-        Raises
-        ------
-        ValueError
-            Before `fit`, without a branch, or when the prototypes have another shape than the branch's.
-        """
-        branch, documents = self._fitted_branch(), Documents(dataset.data)
-        wanted = (self.num_classes, branch.latent_size)
-        if tuple(prototypes.shape) != wanted:
-            raise ValueError(f"expected prototypes (C, Z) = {wanted}, got {tuple(prototypes.shape)}")
-        with torch.inference_mode():
-            return project(
-                self._batches(documents),
-                len(documents),
-                branch,
-                head=self.encoder.logits,
-                prototypes=torch.as_tensor(prototypes).to(self.encoder.device),
-                with_branch_probabilities=with_branch_probabilities,
-            )
-
-    def _fitted_branch(self) -> FoldedBranch | ContrastiveBranch:
-        """The branch as it scores fastest, made once a fit."""
-        if self.branch is None:
+    def _fitted_branch(self) -> CarriedBranch:
+        if self._carried is None:
             reason = "call fit() first" if self.branch_arguments is not None else "create it with a branch"
             raise ValueError(f"{type(self).__name__} has no contrastive branch: {reason}")
-        weights = weights_state(self.branch.parameters())
-        if self._folded is None or self._folded[0] != weights:
-            self._folded = weights, self.branch.folded()
-        return self._folded[1]
-
-    def _features(self, documents: Documents) -> Tensor:
-        """(N, D) float32 on the model's device."""
-        shape = (len(documents), self.encoder.head.in_features)
-        features = torch.empty(shape, dtype=torch.float32, device=self.encoder.device)
-        for batch in self._batches(documents):
-            features[torch.from_numpy(batch.rows).to(features.device)] = batch.features
-        return features
-
-    def _known_features(self) -> _FittedFeatures | None:
-        """Those of the last fit, while the weights are still the same."""
-        fitted = self._fitted
-        return fitted if fitted and fitted.weights == weights_state(self.plain_model.parameters()) else None
-
-    def _batches(self, documents: Documents) -> Iterator[FeatureBatch]:
-        """Features of all documents; those of the last fit are known and not computed again."""
-        encoder, fitted = self.encoder, self._known_features()
-        is_known = np.array([key in fitted.rows for key in documents.keys] if fitted else [], dtype=bool)
-        if fitted is None or not is_known.any():
-            yield from encoder.stream(documents, self.predict_batch, progress=self.wants_progress)
-            return
-        rows = np.flatnonzero(is_known)
-        for block in np.array_split(rows, max(1, len(rows) // 256)):
-            yield FeatureBatch(block, fitted.features[[fitted.rows[documents.keys[row]] for row in block]])
-        rest = np.flatnonzero(~is_known)
-        for batch in encoder.stream(documents.subset(rest), self.predict_batch, progress=self.wants_progress):
-            yield FeatureBatch(rest[batch.rows], batch.features)
-
-
-class CoMALClassificationFactory(AbstractClassifierFactory):
-    """Makes a new CoMALClassification for each round, and keeps the frozen layers' output for all of them.
-
-    Parameters
-    ----------
-    transformer_model_args : small-text's TransformerModelArguments
-    num_classes : C
-    classification_kwargs : keywords of CoMALClassification
-    kwargs : the same under the name that small-text 1.x uses
-    feature_cache : options of the cache that all classifiers share; may also stand in classification_kwargs
-
-    Raises
-    ------
-    ValueError
-        When a keyword is given twice, or a classifier's option is out of range.
-
-    Examples
-    --------
-    >>> from small_text import TransformerModelArguments
-    >>> factory = CoMALClassificationFactory(TransformerModelArguments("google-bert/bert-base-uncased"), 54)
-    >>> factory.new().num_classes
-    54
-    """
-
-    def __init__(
-        self,
-        transformer_model_args: Any,
-        num_classes: int,
-        classification_kwargs: dict[str, Any] | None = None,
-        *,
-        kwargs: dict[str, Any] | None = None,
-        feature_cache: FeatureCache | FeatureCacheArguments | None = None,
-    ) -> None:
-        if classification_kwargs and kwargs:
-            raise ValueError("expected classification_kwargs or kwargs (its name in small-text 1.x), got both")
-        self.transformer_model_args = transformer_model_args
-        self.num_classes = num_classes
-        self.classification_kwargs = dict(classification_kwargs or kwargs or {})
-        # a cache of each classifier's own would be empty in every round
-        of_classifier = self.classification_kwargs.pop("feature_cache", None)
-        if feature_cache is not None and of_classifier is not None:
-            raise ValueError("expected feature_cache once, got it as an argument and in classification_kwargs")
-        cache = feature_cache if feature_cache is not None else of_classifier
-        self.feature_cache = cache if isinstance(cache, FeatureCache) else FeatureCache(cache)
-        self.new()  # options that are wrong fail here, before any document is labeled
-
-    def new(self) -> CoMALClassification:
-        """Return a new, unfitted classifier."""
-        keywords = {"feature_cache": self.feature_cache, **self.classification_kwargs}
-        return CoMALClassification(self.transformer_model_args, self.num_classes, **keywords)
-
-
-def _without_owner(method: Callable[[], Any]) -> Callable[[], Any]:
-    """`method` without a reference to its object.
-
-    A classifier that an encoder of its own referred to would outlive its round, with all its weights, until Python
-    looks for cycles, which is seldom where a pool's documents are many objects.
-    """
-    reference = weakref.WeakMethod(method)
-
-    def call() -> Any:
-        bound = reference()
-        assert bound is not None, "the encoder does not outlive its classifier"
-        return bound()
-
-    return call
-
-
-def _generator_beside_the_global_one() -> torch.Generator:
-    """A generator that follows the global seed but takes nothing from it.
-
-    A classifier trained with a branch thereby sees the same random numbers as one trained without.
-    """
-    with torch.random.fork_rng(devices=[]):
-        return torch.Generator().manual_seed(int(torch.randint(2**62, ()).item()))
+        return self._carried

@@ -3,6 +3,9 @@
 Supported are small-text 1.4.1 and 2.0.0.dev4 (and newer 2.x), with transformers 4.57 and newer.
 """
 
+from small_text_comal.host.versions import HOST_VERSION, IS_HOST_2  # first: it refuses releases that do not work
+
+# isort: split
 from small_text import PoolBasedActiveLearner
 from small_text.classifiers.factories import AbstractClassifierFactory
 
@@ -11,7 +14,6 @@ from small_text_comal.host.probabilities import dense_probabilities
 from small_text_comal.host.scripts import initialize_learner, make_dataset, model_arguments
 from small_text_comal.host.strategy import QueryStrategy, ScoringMixin, check_query_input
 from small_text_comal.host.transformer_classifier import HostClassification
-from small_text_comal.host.versions import HOST_VERSION, IS_HOST_2  # first: it refuses releases that do not work
 
 __all__ = [
     "HOST_VERSION",

@@ -31,7 +31,7 @@ class HostClassification(TransformerBasedClassification):
     _args_name = "transformer_model_args" if IS_HOST_2 else "transformer_model"
 
     def _model_loaded(self) -> None:
-        """Called when the host has loaded a fresh model."""
+        """Called when the host has loaded a model, before anything is trained."""
         raise NotImplementedError
 
     def label_probabilities(self, dataset: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor
 from small_text_comal.method.branch import ContrastiveBranch, FoldedBranch
 from small_text_comal.method.prototypes import label_prototypes, prototype_similarity
 
-__all__ = ["FeatureBatch", "LabelSpace", "LabeledSpace", "labeled_space", "latent_blocks", "project"]
+__all__ = ["FeatureBatch", "LabelSpace", "LabeledPrototypes", "labeled_prototypes", "latent_blocks", "project"]
 
 Scorer = ContrastiveBranch | FoldedBranch
 _LATENT_BYTES = 16 * 2**20  # of a block of latent vectors
@@ -32,21 +32,23 @@ class FeatureBatch(NamedTuple):
 
 
 class LabelSpace(NamedTuple):
-    """Arrays (N, C) float32 of N documents.
+    """Where N documents of a pool, and the L labeled ones, stand among C labels; arrays of float32.
 
-    `similarity` to the prototypes (NaN for a label without one), `branch_probabilities` of the branch's head h' (None
-    without reconstruction), `probabilities` of the classifier.
+    `similarity` (N, C) and `labeled_similarity` (L, C) to the prototypes of the labeled documents, NaN for a label
+    without one; `probabilities` (N, C) of the classifier; `branch_probabilities` (N, C) of the branch's head h', None
+    without reconstruction or where they were not asked for.
     """
 
     similarity: np.ndarray
-    branch_probabilities: np.ndarray | None
+    labeled_similarity: np.ndarray
     probabilities: np.ndarray
+    branch_probabilities: np.ndarray | None
 
 
-class LabeledSpace(NamedTuple):
-    """Of L labeled documents: label `prototypes` (C, Z), NaN without positives, and `similarity` (L, C) to them."""
+class LabeledPrototypes(NamedTuple):
+    """Prototypes `vectors` (C, Z), NaN without positives, and the labeled documents' own `similarity` (L, C)."""
 
-    prototypes: Tensor
+    vectors: Tensor
     similarity: Tensor
 
 
@@ -58,8 +60,8 @@ def latent_blocks(features: Tensor, branch: Scorer) -> Iterator[Tensor]:
         yield latent
 
 
-def labeled_space(features: Tensor, labels: Tensor, branch: Scorer) -> LabeledSpace:
-    """Return prototypes of, and similarities within, the labeled pool, for `features` (L, D) and `labels` (L, C).
+def labeled_prototypes(features: Tensor, labels: Tensor, branch: Scorer) -> LabeledPrototypes:
+    """Return the prototypes of the labeled pool, and its similarities to them, for `features` (L, D), `labels` (L, C).
 
     As `label_prototypes` and `prototype_similarity`, a block of documents at a time; the latent vectors of a small
     pool are kept between the two.
@@ -74,7 +76,7 @@ def labeled_space(features: Tensor, labels: Tensor, branch: Scorer) -> LabeledSp
         block_counts = block_labels.sum(dim=0).to(features)
         sums += torch.nan_to_num(label_prototypes(latent, block_labels)) * block_counts[:, None]
     prototypes = torch.where(counts[:, None] > 0, sums / counts[:, None], torch.nan)
-    return LabeledSpace(prototypes, torch.cat([prototype_similarity(latent, prototypes) for latent in blocks()]))
+    return LabeledPrototypes(prototypes, torch.cat([prototype_similarity(latent, prototypes) for latent in blocks()]))
 
 
 def project(
@@ -83,8 +85,8 @@ def project(
     branch: Scorer,
     *,
     head: Callable[[Tensor], Tensor],
-    prototypes: Tensor,
-    with_branch_probabilities: bool = True,
+    prototypes: LabeledPrototypes,
+    branch_probabilities: bool = True,
 ) -> LabelSpace:
     """Return the label space of the documents that `batches` of features bring, in the documents' own order.
 
@@ -94,20 +96,19 @@ def project(
     n_documents : N
     branch : gives latent vectors and logits; folded is fastest
     head : the classifier's final layer, D -> C
-    prototypes : (C, Z)
-    with_branch_probabilities : False leaves them out
+    prototypes : of the labeled pool
+    branch_probabilities : False leaves them out
     """
     shape = (n_documents, branch.num_classes)
     similarity, probabilities = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
-    wanted = branch.reconstructs and with_branch_probabilities
-    branch_probabilities = np.empty(shape, dtype=np.float32) if wanted else None
+    of_branch = np.empty(shape, dtype=np.float32) if branch.reconstructs and branch_probabilities else None
     for rows, features in _blocks_of(batches, _block_size(branch)):
         probabilities[rows] = torch.sigmoid(head(features)).cpu().numpy()
-        similarity[rows] = prototype_similarity(branch.latent(features), prototypes).cpu().numpy()
-        logits = branch.logits(features) if wanted else None
-        if branch_probabilities is not None and logits is not None:
-            branch_probabilities[rows] = torch.sigmoid(logits).cpu().numpy()
-    return LabelSpace(similarity, branch_probabilities, probabilities)
+        similarity[rows] = prototype_similarity(branch.latent(features), prototypes.vectors).cpu().numpy()
+        logits = None if of_branch is None else branch.logits(features)
+        if of_branch is not None and logits is not None:
+            of_branch[rows] = torch.sigmoid(logits).cpu().numpy()
+    return LabelSpace(similarity, prototypes.similarity.cpu().numpy(), probabilities, of_branch)
 
 
 def _blocks_of(batches: Iterable[FeatureBatch], size: int) -> Iterator[FeatureBatch]:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from small_text_comal.query_strategies.base import (
-    PoolQueryStrategy,
-    dense_probabilities,
-    label_cardinality,
-    seeded_top_n,
-)
+from small_text_comal.method.criteria import cardinality_gap
+from small_text_comal.query_strategies.base import PoolQueryStrategy, seeded_top_n
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["BETAS", "Adaptive", "adaptive_scores", "round_robin", "separation_margin"]
 
@@ -73,7 +68,7 @@ def adaptive_scores(probabilities: np.ndarray, cardinality: float, *, betas: np.
     [[1.0, 0.0, 1.0], [2.236, 0.0, 1.581], [5.0, 1.25, 2.5]]
     """
     margin = separation_margin(probabilities)
-    inconsistency = np.abs((np.asarray(probabilities) >= 0.5).sum(axis=1) - cardinality)
+    inconsistency = cardinality_gap(np.asarray(probabilities) >= 0.5, cardinality)
     return margin ** -betas[:, None] * inconsistency ** (1 - betas[:, None])
 
 
@@ -117,17 +112,8 @@ class Adaptive(PoolQueryStrategy):
         Breaks ties and draws the first beta of a small batch.
     """
 
-    def _select(
-        self,
-        clf: Any,
-        dataset: Any,
-        indices_unlabeled: np.ndarray,
-        indices_labeled: np.ndarray,
-        labels: np.ndarray,
-        n: int,
-    ) -> np.ndarray:
-        probabilities = dense_probabilities(clf, dataset[indices_unlabeled])
-        scores = adaptive_scores(probabilities, label_cardinality(labels))
+    def _select(self, pool: Pool, n: int) -> np.ndarray:
+        scores = adaptive_scores(pool.probabilities, pool.cardinality)
         rankings = np.stack([seeded_top_n(of_beta, n, self.rng) for of_beta in scores])
         start = int(self.rng.integers(len(BETAS))) if n < len(BETAS) else 0
         return round_robin(rankings, n, start=start)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
-from small_text_comal.query_strategies.base import ScoreQueryStrategy, label_cardinality
-from small_text_comal.query_strategies.classifier_access import feature_vectors
+from small_text_comal.method.criteria import cardinality_gap
+from small_text_comal.query_strategies.base import ScoreQueryStrategy
 from small_text_comal.query_strategies.head_training import HeadOptions, train_head
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["AUDI", "DummyRanking", "dummy_ranking_loss", "inconsistency_and_doubt", "most_inconsistent"]
 
@@ -76,8 +77,7 @@ def inconsistency_and_doubt(scores: np.ndarray, cardinality: float) -> DummyRank
     ([1.0, 0.0, 1.0], [0.5, 0.1, 0.2])
     """
     above_dummy = scores[:, :-1] - scores[:, -1:]
-    inconsistency = np.abs((above_dummy > 0).sum(axis=1) - float(cardinality))
-    return DummyRanking(inconsistency, np.abs(above_dummy).min(axis=1))
+    return DummyRanking(cardinality_gap(above_dummy > 0, cardinality), np.abs(above_dummy).min(axis=1))
 
 
 def most_inconsistent(ranking: DummyRanking, n: int, *, rng: np.random.Generator) -> np.ndarray:
@@ -118,28 +118,17 @@ class AUDI(ScoreQueryStrategy):
         super().__init__(seed=seed)
         self.head = head or HeadOptions()
 
-    def _select(
-        self,
-        clf: Any,
-        dataset: Any,
-        indices_unlabeled: np.ndarray,
-        indices_labeled: np.ndarray,
-        labels: np.ndarray,
-        n: int,
-    ) -> np.ndarray:
-        ranking = self._ranking(clf, dataset, indices_unlabeled, indices_labeled, labels=labels)
+    def _select(self, pool: Pool, n: int) -> np.ndarray:
+        ranking = self._ranking(pool)
         self.scores_ = ranking.inconsistency
         return most_inconsistent(ranking, n, rng=self.rng)
 
-    def _scores(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
-        return self._ranking(clf, dataset, indices_unlabeled, indices_labeled, labels=labels).inconsistency
+    def _scores(self, pool: Pool) -> np.ndarray:
+        return self._ranking(pool).inconsistency
 
-    def _ranking(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, *, labels: np.ndarray
-    ) -> DummyRanking:
-        labeled = feature_vectors(clf, dataset[indices_labeled], strategy=type(self).__name__)
-        unlabeled = feature_vectors(clf, dataset[indices_unlabeled], strategy=type(self).__name__)
-        head = train_head(labeled, labels, dummy_ranking_loss, labels.shape[1] + 1, rng=self.rng, options=self.head)
-        return inconsistency_and_doubt(head(unlabeled), label_cardinality(labels))
+    def _ranking(self, pool: Pool) -> DummyRanking:
+        outputs = pool.labels.shape[1] + 1
+        head = train_head(
+            pool.labeled_features, pool.labels, dummy_ranking_loss, outputs, rng=self.rng, options=self.head
+        )
+        return inconsistency_and_doubt(head(pool.features), pool.cardinality)

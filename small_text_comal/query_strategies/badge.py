@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from small_text_comal.query_strategies.base import PoolQueryStrategy, dense_probabilities, seeded_top_n
-from small_text_comal.query_strategies.classifier_access import feature_vectors
+from small_text_comal.query_strategies.base import PoolQueryStrategy, seeded_top_n
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["MultiLabelBADGE", "gradient_k_means_plus_plus"]
 
@@ -81,15 +79,5 @@ class MultiLabelBADGE(PoolQueryStrategy):
         Breaks ties and draws the documents.
     """
 
-    def _select(
-        self,
-        clf: Any,
-        dataset: Any,
-        indices_unlabeled: np.ndarray,
-        indices_labeled: np.ndarray,
-        labels: np.ndarray,
-        n: int,
-    ) -> np.ndarray:
-        pool = dataset[indices_unlabeled]
-        features = feature_vectors(clf, pool, strategy=type(self).__name__)
-        return gradient_k_means_plus_plus(dense_probabilities(clf, pool), features, n, rng=self.rng)
+    def _select(self, pool: Pool, n: int) -> np.ndarray:
+        return gradient_k_means_plus_plus(pool.probabilities, pool.features, n, rng=self.rng)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -11,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 
 from small_text_comal.query_strategies.base import PoolQueryStrategy, seeded_top_n
-from small_text_comal.query_strategies.classifier_access import dropout_passes
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["BESRA", "diverse_top_half", "expected_score", "expected_score_gain"]
 
@@ -164,17 +163,7 @@ class BESRA(PoolQueryStrategy):
         self.samples = samples
         self.estimation_size = estimation_size
 
-    def _select(
-        self,
-        clf: Any,
-        dataset: Any,
-        indices_unlabeled: np.ndarray,
-        indices_labeled: np.ndarray,
-        labels: np.ndarray,
-        n: int,
-    ) -> np.ndarray:
-        pool = dataset[indices_unlabeled]
-        passes = dropout_passes(clf, pool, self.samples, strategy=type(self).__name__, rng=self.rng)
-        N = len(indices_unlabeled)
-        chosen = self.rng.choice(N, size=min(self.estimation_size, N), replace=False)
+    def _select(self, pool: Pool, n: int) -> np.ndarray:
+        passes = pool.sampled_probabilities(self.samples, self.rng)
+        chosen = self.rng.choice(len(pool), size=min(self.estimation_size, len(pool)), replace=False)
         return diverse_top_half(expected_score_gain(passes, passes[:, chosen], alpha=self.alpha), n, rng=self.rng)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from small_text_comal.method import criteria as scoring
-from small_text_comal.query_strategies.base import ScoreQueryStrategy, label_cardinality, seeded_top_n
+from small_text_comal.method.criteria import CRITERIA, CriterionScores
+from small_text_comal.method.label_space import LabelSpace
+from small_text_comal.query_strategies.base import ScoreQueryStrategy, seeded_top_n
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["CoMAL", "DocumentExplanation"]
-
-CRITERIA = ("reference", "paper")
 
 
 @dataclass(frozen=True)
@@ -27,15 +26,6 @@ class DocumentExplanation:
     score: float
     slci: float
     pfd: float
-    projected: np.ndarray
-    predicted: np.ndarray
-    similarity: np.ndarray
-
-
-class _PoolScores(NamedTuple):
-    score: np.ndarray
-    slci: np.ndarray
-    pfd: np.ndarray
     projected: np.ndarray
     predicted: np.ndarray
     similarity: np.ndarray
@@ -79,56 +69,27 @@ class CoMAL(ScoreQueryStrategy):
         if not isinstance(gamma, (int, float)) or not 0 <= gamma <= 1:
             raise ValueError(f"gamma: expected a number within [0, 1], got {gamma!r}")
         if criterion not in CRITERIA:
-            raise ValueError(f"criterion: expected one of {CRITERIA}, got {criterion!r}")
+            raise ValueError(f"criterion: expected one of {tuple(CRITERIA)}, got {criterion!r}")
         self.gamma = gamma
         self.criterion = criterion
         self.last_explanation: list[DocumentExplanation] = []
 
-    def _select(
-        self,
-        clf: Any,
-        dataset: Any,
-        indices_unlabeled: np.ndarray,
-        indices_labeled: np.ndarray,
-        labels: np.ndarray,
-        n: int,
-    ) -> np.ndarray:
-        pool = self._pool_scores(clf, dataset, indices_unlabeled, indices_labeled, labels)
-        self.scores_ = pool.score
-        positions = seeded_top_n(pool.score, n, self.rng)
-        self.last_explanation = [_explanation(pool, position, indices_unlabeled[position]) for position in positions]
+    def _select(self, pool: Pool, n: int) -> np.ndarray:
+        space, found = self._found(pool)
+        self.scores_ = found.score
+        positions = seeded_top_n(found.score, n, self.rng)
+        self.last_explanation = [
+            _explanation(space, found, position, int(pool.indices[position])) for position in positions
+        ]
         return positions
 
-    def _scores(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
-        return self._pool_scores(clf, dataset, indices_unlabeled, indices_labeled, labels).score
+    def _scores(self, pool: Pool) -> np.ndarray:
+        return self._found(pool)[1].score
 
-    def _pool_scores(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, labels: np.ndarray
-    ) -> _PoolScores:
-        if not hasattr(clf, "label_space") or getattr(clf, "branch", None) is None:
-            raise ValueError(
-                f"CoMAL needs a classifier with a contrastive branch, got {type(clf).__name__}: "
-                "create it with CoMALClassificationFactory and leave its branch on"
-            )
-        seen = clf.labeled_space(dataset[indices_labeled], labels)
-        printed = self.criterion == "paper"
-        space = clf.label_space(dataset[indices_unlabeled], seen.prototypes, with_branch_probabilities=printed)
-        similarity, seen_similarity = space.similarity, seen.similarity.cpu().numpy()
-        if printed:
-            threshold = scoring.mean_threshold(seen_similarity)
-            judged = space.probabilities if space.branch_probabilities is None else space.branch_probabilities
-            predicted = judged >= 0.5
-            pfd = scoring.positive_feature_diversity(similarity, predicted)
-        else:
-            threshold = scoring.midrange_threshold(seen_similarity, labels)
-            predicted = space.probabilities >= 0.5
-            pfd = scoring.reference_diversity(similarity, predicted)
-        projected = scoring.projected_labels(similarity, threshold)
-        slci = scoring.cardinality_inconsistency(similarity, threshold, label_cardinality(labels))
-        score = scoring.comal_score(slci, pfd, self.gamma)
-        return _PoolScores(score, slci, pfd, projected, predicted, similarity)
+    def _found(self, pool: Pool) -> tuple[LabelSpace, CriterionScores]:
+        criterion = CRITERIA[self.criterion]
+        space = pool.label_space(branch_probabilities=criterion.needs_branch_probabilities)
+        return space, criterion.scores(space, pool.labels, pool.thresholds, self.gamma)
 
     def __repr__(self) -> str:
         return f"CoMAL(gamma={self.gamma}, criterion={self.criterion!r})"
@@ -136,13 +97,13 @@ class CoMAL(ScoreQueryStrategy):
     __str__ = __repr__
 
 
-def _explanation(pool: _PoolScores, position: int, index: int) -> DocumentExplanation:
+def _explanation(space: LabelSpace, found: CriterionScores, position: int, index: int) -> DocumentExplanation:
     return DocumentExplanation(
-        index=int(index),
-        score=float(pool.score[position]),
-        slci=float(pool.slci[position]),
-        pfd=float(pool.pfd[position]),
-        projected=np.flatnonzero(pool.projected[position]),
-        predicted=np.flatnonzero(pool.predicted[position]),
-        similarity=pool.similarity[position].copy(),
+        index=index,
+        score=float(found.score[position]),
+        slci=float(found.slci[position]),
+        pfd=float(found.pfd[position]),
+        projected=np.flatnonzero(found.projected[position]),
+        predicted=np.flatnonzero(found.positive[position]),
+        similarity=space.similarity[position].copy(),
     )

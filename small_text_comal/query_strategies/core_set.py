@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances_argmin
 
 from small_text_comal.query_strategies.base import PoolQueryStrategy
-from small_text_comal.query_strategies.classifier_access import feature_vectors
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["CoreSet", "distance_to_nearest", "greedy_k_center"]
 
@@ -89,15 +87,5 @@ class CoreSet(PoolQueryStrategy):
         Breaks ties.
     """
 
-    def _select(
-        self,
-        clf: Any,
-        dataset: Any,
-        indices_unlabeled: np.ndarray,
-        indices_labeled: np.ndarray,
-        labels: np.ndarray,
-        n: int,
-    ) -> np.ndarray:
-        features = feature_vectors(clf, dataset[indices_unlabeled], strategy=type(self).__name__)
-        centers = feature_vectors(clf, dataset[indices_labeled], strategy=type(self).__name__)
-        return greedy_k_center(features, centers, n, rng=self.rng)
+    def _select(self, pool: Pool, n: int) -> np.ndarray:
+        return greedy_k_center(pool.features, pool.labeled_features, n, rng=self.rng)

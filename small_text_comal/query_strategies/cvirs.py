@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import xlogy
 from scipy.stats import rankdata
 
-from small_text_comal.query_strategies.base import ScoreQueryStrategy, dense_probabilities
+from small_text_comal.query_strategies.base import ScoreQueryStrategy
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["CVIRS", "category_vector_inconsistency", "cvirs_scores", "entropy_distance", "margin_rank_score"]
 
@@ -142,7 +141,5 @@ class CVIRS(ScoreQueryStrategy):
         Breaks ties.
     """
 
-    def _scores(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
-        return cvirs_scores(dense_probabilities(clf, dataset[indices_unlabeled]), labels)
+    def _scores(self, pool: Pool) -> np.ndarray:
+        return cvirs_scores(pool.probabilities, pool.labels)

@@ -33,18 +33,9 @@ class WithDenseProbabilities(QueryStrategy):
     def __init__(self, query_strategy: QueryStrategy) -> None:
         self.query_strategy = query_strategy
 
-    def query(
-        self,
-        clf: Any,
-        dataset: Any,
-        indices_unlabeled: np.ndarray,
-        indices_labeled: np.ndarray,
-        y: Any,
-        *args: Any,
-        **kwargs: Any,
-    ) -> np.ndarray:
-        """Query as the strategy does (small-text's signature)."""
-        return self.query_strategy.query(_shown(clf), dataset, indices_unlabeled, indices_labeled, y, *args, **kwargs)
+    def query(self, clf: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Query as the strategy does, with its arguments."""
+        return self.query_strategy.query(_shown(clf), *args, **kwargs)
 
     def score(self, clf: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Score as the strategy does, where it can."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import entr
 
 from small_text_comal.query_strategies.base import ScoreQueryStrategy
-from small_text_comal.query_strategies.classifier_access import dropout_passes
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["DropoutDisagreement", "label_disagreement"]
 
@@ -69,8 +67,5 @@ class DropoutDisagreement(ScoreQueryStrategy):
         super().__init__(seed=seed)
         self.samples = samples
 
-    def _scores(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
-        pool = dataset[indices_unlabeled]
-        return label_disagreement(dropout_passes(clf, pool, self.samples, strategy=type(self).__name__, rng=self.rng))
+    def _scores(self, pool: Pool) -> np.ndarray:
+        return label_disagreement(pool.sampled_probabilities(self.samples, self.rng))

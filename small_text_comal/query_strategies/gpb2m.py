@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import expit
 
 from small_text_comal.query_strategies.base import ScoreQueryStrategy
 from small_text_comal.query_strategies.bernoulli_mixture import BernoulliMixture, fit_mixture
-from small_text_comal.query_strategies.classifier_access import feature_vectors
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["GPB2M", "component_weights", "covariance_log_determinant", "mixture_scores"]
 
@@ -134,11 +132,7 @@ class GPB2M(ScoreQueryStrategy):
         self.eta = eta
         self.draws = draws
 
-    def _scores(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
-        labeled = feature_vectors(clf, dataset[indices_labeled], strategy=type(self).__name__)
-        unlabeled = feature_vectors(clf, dataset[indices_unlabeled], strategy=type(self).__name__)
-        mixture = fit_mixture(labeled, labels, components=self.components, rng=self.rng)
+    def _scores(self, pool: Pool) -> np.ndarray:
+        mixture = fit_mixture(pool.labeled_features, pool.labels, components=self.components, rng=self.rng)
         draws = self.rng.standard_normal((self.draws, self.components))
-        return mixture_scores(mixture, unlabeled, draws, eta=self.eta)
+        return mixture_scores(mixture, pool.features, draws, eta=self.eta)

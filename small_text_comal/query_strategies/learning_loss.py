@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from small_text_comal.query_strategies.base import ScoreQueryStrategy, dense_probabilities
-from small_text_comal.query_strategies.classifier_access import feature_vectors
+from small_text_comal.query_strategies.base import ScoreQueryStrategy
 from small_text_comal.query_strategies.head_training import HeadOptions, train_head
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["LearningLoss", "document_loss", "pair_ranking_loss"]
 
@@ -91,14 +90,13 @@ class LearningLoss(ScoreQueryStrategy):
         super().__init__(seed=seed)
         self.head = head or HeadOptions(hidden_size=128)
 
-    def _scores(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
-        unlabeled = feature_vectors(clf, dataset[indices_unlabeled], strategy=type(self).__name__)
-        if len(labels) < 2:
-            logger.warning("LearningLoss needs two labeled documents to compare, got %d: random query", len(labels))
-            return np.zeros(len(unlabeled))
-        known = dataset[indices_labeled]
-        labeled = feature_vectors(clf, known, strategy=type(self).__name__)
-        loss = document_loss(dense_probabilities(clf, known), labels)
-        return train_head(labeled, loss, pair_ranking_loss, 1, rng=self.rng, options=self.head)(unlabeled)[:, 0]
+    def _scores(self, pool: Pool) -> np.ndarray:
+        features = pool.features
+        if len(pool.labels) < 2:
+            logger.warning(
+                "LearningLoss needs two labeled documents to compare, got %d: random query", len(pool.labels)
+            )
+            return np.zeros(len(features))
+        loss = document_loss(pool.labeled_probabilities, pool.labels)
+        head = train_head(pool.labeled_features, loss, pair_ranking_loss, 1, rng=self.rng, options=self.head)
+        return head(features)[:, 0]

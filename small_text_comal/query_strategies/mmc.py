@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from small_text_comal.query_strategies.base import ScoreQueryStrategy, dense_probabilities
+from small_text_comal.query_strategies.base import ScoreQueryStrategy
+from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["MMC", "loss_reduction", "predicted_label_counts"]
 
@@ -96,9 +95,7 @@ class MMC(ScoreQueryStrategy):
         Breaks ties.
     """
 
-    def _scores(
-        self, clf: Any, dataset: Any, indices_unlabeled: np.ndarray, indices_labeled: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
-        labeled = dense_probabilities(clf, dataset[indices_labeled])
-        probabilities = dense_probabilities(clf, dataset[indices_unlabeled])
-        return loss_reduction(probabilities, predicted_label_counts(labeled, labels.sum(axis=1), probabilities))
+    def _scores(self, pool: Pool) -> np.ndarray:
+        seen = pool.labels.sum(axis=1)
+        counts = predicted_label_counts(pool.labeled_probabilities, seen, pool.probabilities)
+        return loss_reduction(pool.probabilities, counts)

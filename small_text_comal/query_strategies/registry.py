@@ -1,30 +1,42 @@
-"""The query strategies of this package by name."""
+"""The query strategies of this package by name. A new one is a new file, and here its import and its place in a table."""
 
 from __future__ import annotations
 
 import difflib
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from small_text_comal.query_strategies.adaptive import Adaptive
+from small_text_comal.query_strategies.audi import AUDI
+from small_text_comal.query_strategies.badge import MultiLabelBADGE
 from small_text_comal.query_strategies.base import PoolQueryStrategy
+from small_text_comal.query_strategies.besra import BESRA
+from small_text_comal.query_strategies.comal import CoMAL
+from small_text_comal.query_strategies.core_set import CoreSet
+from small_text_comal.query_strategies.cvirs import CVIRS
+from small_text_comal.query_strategies.dropout import DropoutDisagreement
+from small_text_comal.query_strategies.gpb2m import GPB2M
+from small_text_comal.query_strategies.learning_loss import LearningLoss
+from small_text_comal.query_strategies.mmc import MMC
 
-__all__ = ["make_strategy", "strategy_class", "strategy_names"]
+__all__ = ["STRATEGIES", "make_strategy", "strategy_class", "strategy_names"]
 
-# Modules by class name: a strategy's dependencies are imported when it is asked for.
-_MODULES = {
-    "CoMAL": "comal",
-    "MMC": "mmc",
-    "Adaptive": "adaptive",
-    "AUDI": "audi",
-    "DropoutDisagreement": "dropout",
-    "CVIRS": "cvirs",
-    "CoreSet": "core_set",
-    "LearningLoss": "learning_loss",
-    "MultiLabelBADGE": "badge",
-    "GPB2M": "gpb2m",
-    "BESRA": "besra",
+STRATEGIES: dict[str, type[PoolQueryStrategy]] = {
+    strategy.__name__: strategy
+    for strategy in (
+        CoMAL,
+        MMC,
+        Adaptive,
+        AUDI,
+        DropoutDisagreement,
+        CVIRS,
+        CoreSet,
+        LearningLoss,
+        MultiLabelBADGE,
+        GPB2M,
+        BESRA,
+    )
 }
 
 
@@ -36,7 +48,7 @@ def strategy_names() -> list[str]:
     >>> strategy_names()[:3]
     ['CoMAL', 'MMC', 'Adaptive']
     """
-    return list(_MODULES)
+    return list(STRATEGIES)
 
 
 def strategy_class(name: str) -> type[PoolQueryStrategy]:
@@ -56,13 +68,13 @@ def strategy_class(name: str) -> type[PoolQueryStrategy]:
     ...
     ValueError: unknown strategy 'CVIR': did you mean 'CVIRS'?
     """
-    by_lower = {known.lower(): known for known in _MODULES}
+    by_lower = {known.lower(): known for known in STRATEGIES}
     found = by_lower.get(name.lower())
     if found is None:
         nearest = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-        hint = f"did you mean {by_lower[nearest[0]]!r}?" if nearest else f"expected one of {', '.join(_MODULES)}"
+        hint = f"did you mean {by_lower[nearest[0]]!r}?" if nearest else f"expected one of {', '.join(STRATEGIES)}"
         raise ValueError(f"unknown strategy {name!r}: {hint}")
-    return getattr(import_module(f"small_text_comal.query_strategies.{_MODULES[found]}"), found)
+    return STRATEGIES[found]
 
 
 def make_strategy(name: str, *, seed: int | np.random.Generator | None = None, **options: Any) -> PoolQueryStrategy:

@@ -44,7 +44,7 @@ class ArrayClassifier(ProbabilityClassifier):
     def features(self, dataset):
         return self.vectors[dataset.documents]
 
-    def dropout_probabilities(self, dataset, samples, seed=None):
+    def sampled_probabilities(self, dataset, samples, seed=None):
         noise = np.random.default_rng(seed).normal(0, self.noise, (samples, *self.probabilities.shape))
         return (self.probabilities + noise).clip(0, 1).astype(np.float32)[:, dataset.documents]
 

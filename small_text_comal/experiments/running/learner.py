@@ -11,7 +11,7 @@ import torch
 from small_text import PoolBasedActiveLearner
 
 from small_text_comal import host
-from small_text_comal.classifiers.transformer import CoMALClassificationFactory
+from small_text_comal.classifiers.factories import CoMALClassificationFactory
 from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder.documents import Documents, length_sorted_batches
 from small_text_comal.experiments.data.corpus import Corpus, TextSet
@@ -81,15 +81,16 @@ class SmallTextLearner:
 
     def _prepare_frozen_layers(self, corpus: Corpus) -> None:
         classifier = self._factory.new()
-        classifier.load_model()
-        classifier.model = classifier.model.to(classifier.device)
         for part in (corpus.train, corpus.validation, corpus.test):
-            documents = Documents([] if part is None else self._dataset(part).data)
+            if part is None:
+                continue
+            dataset = self._dataset(part)
+            documents = Documents(dataset.data)
             batches = list(length_sorted_batches(documents.lengths, classifier.predict_batch * documents.padded_length))
             # runs that share a folder and start together are not to compute the same batch at the same time
             random.Random(os.getpid()).shuffle(batches)
             for batch in batches:  # each is one segment of the cache: stored whole or not at all
-                classifier.encoder.prepare(documents.subset(batch), classifier.predict_batch)
+                classifier.precompute(dataset[batch])
 
     def fit(self, labeled: np.ndarray, seeds: RoundSeeds) -> None:
         """Train a new model on the labeled documents, at positions in the pool."""

@@ -10,7 +10,13 @@ from torch import nn
 from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.method import label_space as label_space_module
 from small_text_comal.method.branch import ContrastiveBranch
-from small_text_comal.method.label_space import FeatureBatch, labeled_space, latent_blocks, project
+from small_text_comal.method.label_space import (
+    FeatureBatch,
+    LabeledPrototypes,
+    labeled_prototypes,
+    latent_blocks,
+    project,
+)
 
 N, C, D, Z = 11, 3, 6, 4
 VARIANTS = [{}, {"activation": "relu"}, {"reconstruction": False}, {"decoupling": "none"}]
@@ -50,6 +56,10 @@ def prototypes_by_hand(values, y, scorer):
     return result
 
 
+def of_vectors(vectors):
+    return LabeledPrototypes(vectors, torch.full((2, C), 0.5))
+
+
 def test_docstring_examples():
     assert doctest.testmod(label_space_module).failed == 0
 
@@ -66,7 +76,9 @@ def blocks(request, monkeypatch):
 def test_every_number_is_that_of_its_document_and_label(blocks, variant, folded):
     model, values, head = branch(**variant), features(), nn.Linear(D, C)
     prototypes = prototypes_by_hand(values, labels(), model)
-    space = project(batches(values, 4), N, model.folded() if folded else model, head=head, prototypes=prototypes)
+    space = project(
+        batches(values, 4), N, model.folded() if folded else model, head=head, prototypes=of_vectors(prototypes)
+    )
     for i in range(N):
         output = model(values[i : i + 1])
         for j in range(C):
@@ -79,7 +91,8 @@ def test_every_number_is_that_of_its_document_and_label(blocks, variant, folded)
     assert (space.branch_probabilities is None) == (not variant.get("reconstruction", True))
     assert np.isnan(space.similarity).all(axis=0).tolist() == [False, True, False]
     assert {a.dtype for a in space if a is not None} == {np.dtype("float32")}
-    assert all(a.shape == (N, C) for a in space if a is not None)
+    assert space.similarity.shape == space.probabilities.shape == (N, C)
+    np.testing.assert_array_equal(space.labeled_similarity, np.full((2, C), 0.5))
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 2**20], ids=["computed twice", "kept"])
@@ -88,9 +101,9 @@ def test_every_number_is_that_of_its_document_and_label(blocks, variant, folded)
 def test_the_labeled_pool_in_blocks_is_that_of_single_documents(blocks, variant, kept_bytes, monkeypatch):
     monkeypatch.setattr(label_space_module, "_KEPT_BYTES", kept_bytes)
     model, values, y = branch(**variant), features(), labels()
-    got = labeled_space(values, y, model.folded())
+    got = labeled_prototypes(values, y, model.folded())
     expected = prototypes_by_hand(values, y, model)
-    torch.testing.assert_close(got.prototypes, expected, atol=1e-5, rtol=0, equal_nan=True)
+    torch.testing.assert_close(got.vectors, expected, atol=1e-5, rtol=0, equal_nan=True)
     for i in range(N):
         for j in range(C):
             cosine = float(unit(model(values[i : i + 1]).latent[0, j]) @ unit(expected[j]))
@@ -101,7 +114,12 @@ def test_the_labeled_pool_in_blocks_is_that_of_single_documents(blocks, variant,
 def test_branch_probabilities_can_be_left_out():
     model, values = branch(), features()
     space = project(
-        batches(values, 4), N, model, head=nn.Linear(D, C), prototypes=torch.ones(C, Z), with_branch_probabilities=False
+        batches(values, 4),
+        N,
+        model,
+        head=nn.Linear(D, C),
+        prototypes=of_vectors(torch.ones(C, Z)),
+        branch_probabilities=False,
     )
     assert space.branch_probabilities is None
 
@@ -117,10 +135,10 @@ def test_latent_blocks_are_small_and_complete(blocks):
 @torch.no_grad()
 def test_no_documents():
     model = branch()
-    space = project([], 0, model, head=nn.Linear(D, C), prototypes=torch.zeros(C, Z))
+    space = project([], 0, model, head=nn.Linear(D, C), prototypes=of_vectors(torch.zeros(C, Z)))
     assert space.similarity.shape == space.probabilities.shape == (0, C)
     assert torch.cat(list(latent_blocks(features(0), model))).shape == (0, C, Z)
-    assert torch.isnan(labeled_space(features(0), torch.zeros(0, C), model).prototypes).all()
+    assert torch.isnan(labeled_prototypes(features(0), torch.zeros(0, C), model).vectors).all()
 
 
 @torch.no_grad()
@@ -135,6 +153,6 @@ def test_the_latent_tensor_never_exists_for_more_than_a_block(monkeypatch):
             largest.append(len(block))
             return model(block).latent
 
-    project(batches(features(), N), N, Watched(), head=nn.Linear(D, C), prototypes=torch.ones(C, Z))
+    project(batches(features(), N), N, Watched(), head=nn.Linear(D, C), prototypes=of_vectors(torch.ones(C, Z)))
     assert max(largest) == 2
     assert sum(largest) == N

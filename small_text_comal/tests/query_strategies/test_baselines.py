@@ -159,7 +159,7 @@ def test_probabilities_are_enough(name):
 def test_a_classifier_that_offers_less_is_told_the_way_out(name):
     pool = random_pool(seed=1)
     pool.clf = ProbabilityClassifier(pool.clf.probabilities)
-    with pytest.raises(ValueError, match=f"{name} needs .* ProbabilityClassifier .*CoMALClassificationFactory"):
+    with pytest.raises(ValueError, match=f"{name} needs .*got ProbabilityClassifier: .*CoMALClassificationFactory"):
         pool.query(make_strategy(name, seed=0), 5)
 
 
@@ -180,8 +180,8 @@ def test_features_of_another_shape_are_refused():
 
 def test_passes_of_another_shape_are_refused():
     pool = random_pool(seed=1)
-    pool.clf.dropout_probabilities = lambda dataset, samples, seed=None: np.zeros((samples, 3, 4))
-    with pytest.raises(ValueError, match=r"expected passes \(10, 30, C\), got \(10, 3, 4\)"):
+    pool.clf.sampled_probabilities = lambda dataset, samples, seed=None: np.zeros((samples, 3, 4))
+    with pytest.raises(ValueError, match=r"expected probabilities \(10, 30, C\), got \(10, 3, 4\)"):
         pool.query(make_strategy("BESRA", seed=0), 5)
 
 

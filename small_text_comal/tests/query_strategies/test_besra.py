@@ -108,7 +108,7 @@ def test_query_keeps_the_documents_that_tell_something():
         p[1::2, [3, 8]] = 0.1
         return p[:, dataset.documents]
 
-    pool.clf.dropout_probabilities = passes
+    pool.clf.sampled_probabilities = passes
     assert {3, 8} <= set(pool.query(BESRA(seed=0, samples=4), 6))
 
 

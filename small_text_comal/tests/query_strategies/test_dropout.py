@@ -51,7 +51,7 @@ def test_query_takes_the_largest_disagreement_of_seeded_passes():
     strategy = DropoutDisagreement(seed=3, samples=5)
     queried = pool.query(strategy, 4)
     seed = int(np.random.default_rng(3).integers(2**31))
-    passes = pool.clf.dropout_probabilities(pool.dataset[pool.indices_unlabeled], 5, seed=seed)
+    passes = pool.clf.sampled_probabilities(pool.dataset[pool.indices_unlabeled], 5, seed=seed)
     expected = np.array(disagreement_by_loops(passes.astype(float)))
     np.testing.assert_allclose(strategy.last_scores, expected, atol=1e-12)
     assert queried.tolist() == pool.indices_unlabeled[np.argsort(-expected)[:4]].tolist()

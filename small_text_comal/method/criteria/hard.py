@@ -1,4 +1,4 @@
-"""The CoMAL query criterion: SLCI (eq. 7), PFD (eq. 8) and their product (eq. 9), as functions of arrays.
+"""CoMAL's criterion as published: SLCI (eq. 7), PFD (eq. 8) and their product (eq. 9), in its two readings.
 
 NaN in a similarity or threshold means "this label has no prototype": it is never a projected positive, and counts as
 similarity 0 where a diversity is summed.
@@ -6,9 +6,18 @@ similarity 0 where a diversity is summed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
+from small_text_comal.method.criteria.criterion import CriterionScores, cardinality_gap
+from small_text_comal.method.label_space import LabelSpace
+
 __all__ = [
+    "PAPER",
+    "REFERENCE",
+    "HardCriterion",
     "cardinality_inconsistency",
     "comal_score",
     "mean_threshold",
@@ -92,7 +101,7 @@ def cardinality_inconsistency(similarity: np.ndarray, threshold: np.ndarray, car
     >>> cardinality_inconsistency(np.array([[0.9, 0.1], [0.2, 0.1]]), np.array([0.5, 0.5]), 1.5)
     array([0.5, 1.5])
     """
-    return np.abs(projected_labels(similarity, threshold).sum(axis=1) - float(cardinality))
+    return cardinality_gap(projected_labels(similarity, threshold), cardinality)
 
 
 def positive_feature_diversity(similarity: np.ndarray, positive: np.ndarray) -> np.ndarray:
@@ -181,3 +190,55 @@ def reference_score(
     """
     slci = cardinality_inconsistency(similarity, threshold, cardinality)
     return comal_score(slci, reference_diversity(similarity, positive), gamma)
+
+
+def branch_positives(space: LabelSpace, thresholds: np.ndarray) -> np.ndarray:
+    """Return the labels that the branch judges positive, (N, C) bool: its head knows no cut but the printed 0.5.
+
+    A branch without reconstruction has no head; the classifier's labels take their place.
+    """
+    if space.branch_probabilities is None:
+        return classifier_positives(space, thresholds)
+    return space.branch_probabilities >= 0.5
+
+
+def classifier_positives(space: LabelSpace, thresholds: np.ndarray) -> np.ndarray:
+    """Return the labels that the classifier predicts at its `thresholds` (C,), (N, C) bool."""
+    return space.probabilities >= thresholds
+
+
+@dataclass(frozen=True)
+class HardCriterion:
+    """Q = SLCI^gamma * PFD^(1 - gamma) (eq. 9), with counts and positive labels that are either in or out.
+
+    Parameters
+    ----------
+    threshold : (similarity (L, C), labels (L, C)) -> (C,), above which a label is projected
+    positives : (label space, thresholds (C,)) -> (N, C) bool, the labels whose diversity counts
+    diversity : (similarity (N, C), positives (N, C)) -> (N,)
+    needs_branch_probabilities : whether `positives` looks at the branch's head
+    """
+
+    threshold: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    positives: Callable[[LabelSpace, np.ndarray], np.ndarray]
+    diversity: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    needs_branch_probabilities: bool = False
+    takes_gamma: bool = True
+
+    def scores(self, space: LabelSpace, labels: np.ndarray, thresholds: np.ndarray, gamma: float) -> CriterionScores:
+        """Score a pool; see `Criterion`."""
+        threshold = self.threshold(space.labeled_similarity, labels)
+        positive = self.positives(space, thresholds)
+        slci = cardinality_inconsistency(space.similarity, threshold, labels.sum(axis=1).mean())
+        pfd = self.diversity(space.similarity, positive)
+        projected = projected_labels(space.similarity, threshold)
+        return CriterionScores(comal_score(slci, pfd, gamma), slci, pfd, projected, positive)
+
+
+PAPER = HardCriterion(
+    lambda similarity, labels: mean_threshold(similarity),
+    branch_positives,
+    positive_feature_diversity,
+    needs_branch_probabilities=True,
+)
+REFERENCE = HardCriterion(midrange_threshold, classifier_positives, reference_diversity)

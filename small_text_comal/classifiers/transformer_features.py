@@ -1,0 +1,181 @@
+"""Features, probabilities and dropout passes of a transformer classifier, by way of the encoder's shortcuts."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from small_text_comal.config import FeatureCacheArguments
+from small_text_comal.encoder.document_encoder import DocumentEncoder
+from small_text_comal.encoder.documents import Documents
+from small_text_comal.encoder.dropout_masks import one_sampled_network
+from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.known_features import KnownFeatures
+from small_text_comal.host import HostClassification
+from small_text_comal.method.label_space import FeatureBatch
+
+__all__ = ["TransformerFeatures"]
+
+
+class TransformerFeatures(HostClassification):
+    """What a transformer classifier knows of documents once it is trained; CoMALClassification adds the training.
+
+    Parameters
+    ----------
+    transformer_model_args : small-text's TransformerModelArguments
+    num_classes : C
+    frozen_layers, feature_cache : see CoMALClassification
+    **host_keywords : of the host's TransformerBasedClassification
+    """
+
+    def __init__(
+        self,
+        transformer_model_args: Any,
+        num_classes: int,
+        *,
+        frozen_layers: int | None,
+        feature_cache: FeatureCache | FeatureCacheArguments | None,
+        **host_keywords: Any,
+    ) -> None:
+        super().__init__(transformer_model_args, num_classes, **host_keywords)
+        self.frozen_layers = frozen_layers
+        self.feature_cache = feature_cache if isinstance(feature_cache, FeatureCache) else FeatureCache(feature_cache)
+        self._encoder: DocumentEncoder | None = None
+        self._fitted: KnownFeatures | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_encoder": None, "_fitted": None}
+
+    def document_encoder(self) -> DocumentEncoder:
+        """Return the engine that turns documents into feature vectors.
+
+        Raises
+        ------
+        ValueError
+            Before the first fit.
+        """
+        if self.model is None:
+            raise ValueError("the classifier has no model yet: call fit() first")
+        if self._encoder is None or self._encoder.model is not self.plain_model:  # unpickled, or exchanged by hand
+            self._model_loaded()
+        assert self._encoder is not None
+        return self._encoder
+
+    def _model_loaded(self) -> None:
+        """Freeze the lower layers, before an optimizer is made, and set up the encoder."""
+        self._encoder = DocumentEncoder(
+            self.plain_model,
+            self.num_classes,
+            frozen_layers=self.frozen_layers,
+            cache=self.feature_cache if self.feature_cache.arguments.enabled else None,
+            autocast=_without_owner(self.autocast),
+            compile_model=self.wants_compile,
+        )
+
+    def precompute(self, dataset: Any) -> None:
+        """Load the model and put the frozen layers' output for `dataset` into the cache, before any fit."""
+        self._ensure_model()
+        self.document_encoder().prepare(Documents(dataset.data), self.predict_batch, progress=self.wants_progress)
+
+    def _ensure_model(self) -> None:
+        if self.model is None:
+            self.load_model()
+        self.model = self.model.to(self.device)
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """The cut above which each label is predicted, (C,) float32."""
+        return np.full(self.num_classes, 0.5, dtype=np.float32)
+
+    def label_probabilities(self, dataset: Any) -> np.ndarray:
+        """Return the probability of every label, (N, C) float32, dense on every release.
+
+        Raises
+        ------
+        ValueError
+            Before `fit`.
+        """
+        documents = Documents(dataset.data)
+        probabilities = np.empty((len(documents), self.num_classes), dtype=np.float32)
+        for batch in self._batches(documents):
+            with torch.inference_mode():
+                logits = self.document_encoder().logits(batch.features)
+                probabilities[batch.rows] = torch.sigmoid(logits).cpu().numpy()
+        return probabilities
+
+    def sampled_probabilities(self, dataset: Any, samples: int = 10, *, seed: int | None = None) -> np.ndarray:
+        """Return the probabilities of `samples` passes with dropout on, (samples, N, C) float32.
+
+        A pass is one sampled network: the same units are dropped for all documents. Dropout acts in the layers that
+        are not frozen, on their outputs; attention weights are not dropped. The global random state is not touched.
+
+        Raises
+        ------
+        ValueError
+            Before `fit`, or when samples < 1.
+        """
+        if samples < 1:
+            raise ValueError(f"samples: expected an integer >= 1, got {samples}")
+        documents, generator = Documents(dataset.data), torch.Generator()
+        if seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(seed)
+        result = np.empty((samples, len(documents), self.num_classes), dtype=np.float32)
+        encoder = self.document_encoder()
+        encoder.prepare(documents, self.predict_batch, progress=self.wants_progress)
+        for sample in range(samples):
+            with torch.inference_mode(), one_sampled_network(encoder.dropout_modules(), generator):
+                for rows, features in encoder.stream(documents, self.predict_batch):
+                    result[sample, rows] = torch.sigmoid(encoder.logits(features)).cpu().numpy()
+        return result
+
+    def features(self, dataset: Any) -> np.ndarray:
+        """Return the feature vectors v, what enters the classifier's final linear layer, (N, D) float32.
+
+        Raises
+        ------
+        ValueError
+            Before `fit`.
+        """
+        return self._features(Documents(dataset.data)).cpu().numpy()
+
+    def _features(self, documents: Documents) -> Tensor:
+        """(N, D) float32 on the model's device."""
+        encoder = self.document_encoder()
+        features = torch.empty((len(documents), encoder.head.in_features), dtype=torch.float32, device=encoder.device)
+        for batch in self._batches(documents):
+            features[torch.from_numpy(batch.rows).to(features.device)] = batch.features
+        return features
+
+    def _batches(self, documents: Documents) -> Iterator[FeatureBatch]:
+        """Features of all documents; those of the last fit are known and not computed again."""
+        fitted = self._fitted
+        known = fitted.rows_of(documents, self.plain_model) if fitted is not None else np.empty(0, dtype=int)
+        if fitted is not None:
+            yield from fitted.batches(documents, known)
+        rest = np.setdiff1d(np.arange(len(documents)), known)
+        left = documents if len(rest) == len(documents) else documents.subset(rest)
+        for batch in self.document_encoder().stream(left, self.predict_batch, progress=self.wants_progress):
+            yield FeatureBatch(rest[batch.rows], batch.features)
+
+
+def _without_owner(method: Callable[[], Any]) -> Callable[[], Any]:
+    """`method` without a reference to its object.
+
+    A classifier that an encoder of its own referred to would outlive its round, with all its weights, until Python
+    looks for cycles, which is seldom where a pool's documents are many objects.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call() -> Any:
+        bound = reference()
+        assert bound is not None, "the encoder does not outlive its classifier"
+        return bound()
+
+    return call
