@@ -186,8 +186,8 @@ def test_features_of_another_size_than_the_branch(world, fitted):
         fitted.branch.latent(torch.zeros(2, 5))
     with refused(r"expected features \(N, 16\), got \(2, 5\)"):
         fitted.branch.folded().latent(torch.zeros(2, 5))
-    for shape in ((40, 5), (3, 4)):
-        with refused(rf"expected labels \(L, C\) = \(40, 4\), got \({shape[0]}, {shape[1]}\)"):
+    for shape in ((30, 5), (3, 4)):
+        with refused(rf"expected labels \(L, C\) = \(30, 4\), got \({shape[0]}, {shape[1]}\)"):
             fitted.label_space(world.dataset, world.dataset[FIRST], np.zeros(shape))
 
 
