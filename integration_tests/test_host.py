@@ -136,7 +136,7 @@ def test_both_batch_sizes_reach_the_classifier(world):
 
 
 def test_only_the_pair_that_needs_it_is_repaired():
-    is_ours = TransformersDataset.from_arrays.__func__.__code__.co_filename.endswith("from_arrays.py")
+    is_ours = TransformersDataset.from_arrays.__func__.__code__.co_filename.endswith("repairs.py")
     assert is_ours == (not IS_HOST_2 and Version("5.dev0") <= TRANSFORMERS_VERSION)
 
 

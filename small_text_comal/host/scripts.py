@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from small_text import PoolBasedActiveLearner, TransformerModelArguments, TransformersDataset
 
-import small_text_comal.host.from_arrays  # noqa: F401 (makes TransformersDataset.from_arrays run)
+import small_text_comal.host.repairs  # noqa: F401 (datasets work with newer libraries)
 from small_text_comal.host.versions import IS_HOST_2
 
 __all__ = ["initialize_learner", "make_dataset", "model_arguments"]

@@ -12,19 +12,19 @@ import torch
 from small_text import TransformerBasedClassification
 from small_text.training.early_stopping import EarlyStopping
 from small_text.training.metrics import Metric
-from small_text.utils.classification import empty_result, prediction_result
 from small_text.utils.data import check_training_data
 
+from small_text_comal.host.predictions import MultiLabelPredictions
 from small_text_comal.host.versions import IS_HOST_2
 from small_text_comal.method.optimizers import adamw
 
 __all__ = ["HostClassification"]
 
 
-class HostClassification(TransformerBasedClassification):
+class HostClassification(MultiLabelPredictions, TransformerBasedClassification):
     """small-text's transformer classifier with one face for both releases; CoMALClassification builds on it.
 
-    Subclasses implement `_model_loaded` and `label_probabilities`.
+    Subclasses implement `_model_loaded`, `label_probabilities` and `thresholds`.
     """
 
     model: Any
@@ -32,10 +32,6 @@ class HostClassification(TransformerBasedClassification):
 
     def _model_loaded(self) -> None:
         """Called when the host has loaded a model, before anything is trained."""
-        raise NotImplementedError
-
-    def label_probabilities(self, dataset: Any) -> np.ndarray:
-        """Return (N, C) float32."""
         raise NotImplementedError
 
     def load_model(self) -> None:
@@ -53,26 +49,6 @@ class HostClassification(TransformerBasedClassification):
             self._model_loaded()
             return self.model
 
-        def predict(self, dataset: Any, return_proba: bool = False, multi_label_threshold: float = 0.5) -> Any:
-            """Predict as small-text 2.x: CSR labels and, if wanted, the CSR of probabilities above the threshold."""
-            if len(dataset) == 0:
-                return empty_result(True, self.num_classes, return_prediction=True, return_proba=return_proba)
-            return prediction_result(
-                self.label_probabilities(dataset).astype(float),
-                True,
-                self.num_classes,
-                return_proba=return_proba,
-                multi_label_threshold=multi_label_threshold,
-            )
-
-        def predict_proba(self, dataset: Any, multi_label_threshold: float = 0.5, dropout_sampling: int = 1) -> Any:
-            """Return the CSR of probabilities above the threshold, as small-text 2.x does."""
-            if dropout_sampling > 1:
-                return super().predict_proba(dataset, dropout_sampling=dropout_sampling)
-            if len(dataset) == 0:
-                return empty_result(True, self.num_classes, return_prediction=False, return_proba=True)
-            return self.predict(dataset, return_proba=True, multi_label_threshold=multi_label_threshold)[1]
-
     else:
 
         def initialize_transformer(self, cache_dir: str) -> None:
@@ -80,21 +56,8 @@ class HostClassification(TransformerBasedClassification):
             super().initialize_transformer(cache_dir)
             self._model_loaded()
 
-        def predict(self, dataset: Any, return_proba: bool = False) -> Any:  # type: ignore[misc]
-            """Predict as small-text 1.x: CSR labels and, if wanted, the dense probabilities."""
-            if len(dataset) == 0:
-                return empty_result(True, self.num_classes, return_prediction=True, return_proba=return_proba)
-            proba = self.label_probabilities(dataset).astype(float)
-            labels = prediction_result(proba, True, self.num_classes)
-            return (labels, proba) if return_proba else labels
-
-        def predict_proba(self, dataset: Any, dropout_sampling: int = 1) -> Any:  # type: ignore[misc]
-            """Return the dense probabilities (N, C), as small-text 1.x does."""
-            if dropout_sampling > 1:
-                return super().predict_proba(dataset, dropout_sampling=dropout_sampling)
-            if len(dataset) == 0:
-                return empty_result(True, self.num_classes, return_prediction=False, return_proba=True)
-            return self.label_probabilities(dataset).astype(float)
+    def _opinions(self, dataset: Any, samples: int) -> np.ndarray:
+        return TransformerBasedClassification.predict_proba(self, dataset, dropout_sampling=samples)
 
     @property
     def train_batch(self) -> int:
