@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from small_text_comal.classifiers.carried_branch import CarriedBranch, generator_beside_the_global_one
 from small_text_comal.classifiers.contract import check_options
 from small_text_comal.classifiers.training_data import LabeledDocuments, training_sets
 from small_text_comal.classifiers.transformer_features import TransformerFeatures
@@ -21,13 +18,10 @@ from small_text_comal.classifiers.transformer_training import (
     TrainingPlan,
 )
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
-from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.feature_cache import FeatureCache
 from small_text_comal.encoder.known_features import KnownFeatures
 from small_text_comal.host import HostSelection
-from small_text_comal.method.branch import ContrastiveBranch
 from small_text_comal.method.branch_training import BranchTrainer, LabeledFeatures
-from small_text_comal.method.label_space import LabelSpace
 
 __all__ = ["CoMALClassification"]
 
@@ -91,12 +85,6 @@ class CoMALClassification(TransformerFeatures):
         self.branch_arguments = branch
         self.patience = patience
         self.history: dict[str, list[dict[str, Any]]] = {}
-        self._carried: CarriedBranch | None = None
-
-    @property
-    def branch(self) -> ContrastiveBranch | None:
-        """The fitted branch; None before the first fit, or without one."""
-        return None if self._carried is None else self._carried.network
 
     def fit(
         self,
@@ -166,70 +154,13 @@ class CoMALClassification(TransformerFeatures):
             return HostSelection(model_selection, self.plain_model)
         return BestWeights(self.plain_model)
 
-    def _branch_trainer(self) -> BranchTrainer | None:
-        if self.branch_arguments is None:
-            return None
-        generator = generator_beside_the_global_one()
-        if self._carried is None:
-            size = self.document_encoder().head.in_features
-            self._carried = CarriedBranch(
-                self.num_classes, size, self.branch_arguments, generator=generator, device=self.device
-            )
-        return self._carried.trainer(generator)
-
     def _fit_branch(self, trainer: BranchTrainer, train: LabeledDocuments, valid: LabeledDocuments | None) -> None:
         """Phase 2: the classifier is fixed, so the features of each document are computed once."""
         sets = [train] if valid is None else [train, valid]
         inputs = [
-            LabeledFeatures(self._features(part.documents), part.labels.to(self.document_encoder().device))
-            for part in sets
+            LabeledFeatures(self._gathered(self._batches(documents), len(documents)), labels.to(self.device))
+            for documents, labels, _ in sets
         ]
         self.history["branch"] = trainer.fit(*inputs, progress=self.wants_progress)
         keys = [key for part in sets for key in part.documents.keys]
         self._fitted = KnownFeatures(keys, torch.cat([part.features for part in inputs]), self.plain_model)
-
-    def label_embeddings(self, dataset: Any) -> Iterator[Tensor]:
-        """Yield the raw latent vectors z in blocks (b, C, Z), in the dataset's order.
-
-        Raises
-        ------
-        ValueError
-            Before `fit`, or without a branch.
-        """
-        carried = self._fitted_branch()
-        for latent in carried.label_embeddings(self._features(Documents(dataset.data))):
-            yield latent.cpu()
-
-    def label_space(
-        self, pool: Any, labeled: Any, labels: np.ndarray, *, branch_probabilities: bool = True
-    ) -> LabelSpace:
-        """Return where the documents of `pool` and `labeled` stand among the labels, in one streaming pass.
-
-        Parameters
-        ----------
-        pool : N documents
-        labeled : L documents, whose prototypes the similarities are to
-        labels : (L, C) of 0 and 1
-        branch_probabilities : False leaves out what the branch's own head says
-
-        Raises
-        ------
-        ValueError
-            Before `fit`, without a branch, or when the labels have another shape.
-        """
-        carried, documents, known = self._fitted_branch(), Documents(pool.data), Documents(labeled.data)
-        if labels.shape != (len(known), self.num_classes):
-            raise ValueError(f"expected labels (L, C) = {(len(known), self.num_classes)}, got {labels.shape}")
-        return carried.label_space(
-            self._batches(documents),
-            len(documents),
-            LabeledFeatures(self._features(known), torch.as_tensor(labels).to(self.document_encoder().device)),
-            head=self.document_encoder().logits,
-            branch_probabilities=branch_probabilities,
-        )
-
-    def _fitted_branch(self) -> CarriedBranch:
-        if self._carried is None:
-            reason = "call fit() first" if self.branch_arguments is not None else "create it with a branch"
-            raise ValueError(f"{type(self).__name__} has no contrastive branch: {reason}")
-        return self._carried

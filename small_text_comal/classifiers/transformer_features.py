@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from small_text_comal.classifiers.branch_owner import BranchOwner
 from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder.document_encoder import DocumentEncoder
 from small_text_comal.encoder.documents import Documents
@@ -22,7 +23,7 @@ from small_text_comal.method.label_space import FeatureBatch
 __all__ = ["TransformerFeatures"]
 
 
-class TransformerFeatures(HostClassification):
+class TransformerFeatures(BranchOwner, HostClassification):
     """What a transformer classifier knows of documents once it is trained; CoMALClassification adds the training.
 
     Parameters
@@ -100,12 +101,10 @@ class TransformerFeatures(HostClassification):
         ValueError
             Before `fit`.
         """
-        documents = Documents(dataset.data)
-        probabilities = np.empty((len(documents), self.num_classes), dtype=np.float32)
-        for batch in self._batches(documents):
+        probabilities = np.empty((len(dataset), self.num_classes), dtype=np.float32)
+        for batch in self._feature_batches(dataset):
             with torch.inference_mode():
-                logits = self.document_encoder().logits(batch.features)
-                probabilities[batch.rows] = torch.sigmoid(logits).cpu().numpy()
+                probabilities[batch.rows] = torch.sigmoid(self._logits(batch.features)).cpu().numpy()
         return probabilities
 
     def sampled_probabilities(self, dataset: Any, samples: int = 10, *, seed: int | None = None) -> np.ndarray:
@@ -135,23 +134,15 @@ class TransformerFeatures(HostClassification):
                     result[sample, rows] = torch.sigmoid(encoder.logits(features)).cpu().numpy()
         return result
 
-    def features(self, dataset: Any) -> np.ndarray:
-        """Return the feature vectors v, what enters the classifier's final linear layer, (N, D) float32.
+    def _feature_batches(self, dataset: Any) -> Iterator[FeatureBatch]:
+        return self._batches(Documents(dataset.data))
 
-        Raises
-        ------
-        ValueError
-            Before `fit`.
-        """
-        return self._features(Documents(dataset.data)).cpu().numpy()
-
-    def _features(self, documents: Documents) -> Tensor:
-        """(N, D) float32 on the model's device."""
+    def _new_features(self, n_documents: int) -> Tensor:
         encoder = self.document_encoder()
-        features = torch.empty((len(documents), encoder.head.in_features), dtype=torch.float32, device=encoder.device)
-        for batch in self._batches(documents):
-            features[torch.from_numpy(batch.rows).to(features.device)] = batch.features
-        return features
+        return torch.empty((n_documents, encoder.head.in_features), dtype=torch.float32, device=encoder.device)
+
+    def _logits(self, features: Tensor) -> Tensor:
+        return self.document_encoder().logits(features)
 
     def _batches(self, documents: Documents) -> Iterator[FeatureBatch]:
         """Features of all documents; those of the last fit are known and not computed again."""
