@@ -1,5 +1,9 @@
 """Fixtures of the integration tests."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is imported: the workers of pytest-xdist share the cores
+
 import pytest
 from small_text import TransformerBasedClassification
 from tiny_host import World, save_tiny_bert

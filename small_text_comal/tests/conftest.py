@@ -1,5 +1,9 @@
 """Repeatable tests: hypothesis draws the same examples on every run, and notes that come once come once in each."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is imported: the workers of pytest-xdist share the cores
+
 import pytest
 from hypothesis import settings
 
