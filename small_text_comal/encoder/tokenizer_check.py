@@ -66,7 +66,9 @@ def _unknown_share(tokenizer: Any, texts: list[str], name: str) -> float:
     try:
         ids = [token for row in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] for token in row]
     except Exception as error:  # what the Rust library raises has no type of its own
-        raise ValueError(f"the tokenizer of {name} cannot read the documents ({error}): is a file of it missing?") from None
+        raise ValueError(
+            f"the tokenizer of {name} cannot read the documents ({error}): is a file of it missing?"
+        ) from None
     if not ids:
         return 1.0
     return sum(token == tokenizer.unk_token_id for token in ids) / len(ids)
@@ -74,8 +76,7 @@ def _unknown_share(tokenizer: Any, texts: list[str], name: str) -> float:
 
 def _missing_files(name: str | Path, tokenizer: Any) -> str:
     """Which of the tokenizer's files are not in the folder; what to look for on the hub."""
-    files = ["tokenizer.json", *dict.fromkeys(f for f in getattr(tokenizer, "vocab_files_names", {}).values())]
-    files = list(dict.fromkeys(files))
+    files = list(dict.fromkeys(["tokenizer.json", *getattr(tokenizer, "vocab_files_names", {}).values()]))
     folder = Path(name).expanduser()
     if folder.is_dir() and not any((folder / file).is_file() for file in files):
         return f"{folder} has no {' or '.join(files)}; save the tokenizer there with tokenizer.save_pretrained"
@@ -88,8 +89,10 @@ def position_limit(config: Any) -> int | None:
     Examples
     --------
     >>> from transformers import BertConfig, RobertaConfig, T5Config
-    >>> position_limit(BertConfig()), position_limit(RobertaConfig(max_position_embeddings=514)), position_limit(T5Config())
-    (512, 512, None)
+    >>> position_limit(BertConfig()), position_limit(RobertaConfig(max_position_embeddings=514))
+    (512, 512)
+    >>> position_limit(T5Config()) is None
+    True
     """
     positions = getattr(config, "max_position_embeddings", None)
     relative_only = not getattr(config, "position_biased_input", True)  # DeBERTa
@@ -113,7 +116,7 @@ def checked_max_length(max_length: int, config: Any) -> int:
     limit = position_limit(config)
     if limit is not None and max_length > limit:
         raise ValueError(
-            f"max_length: expected at most the {limit} tokens that a {config.model_type} model of this size has positions "
-            f"for, got {max_length}"
+            f"max_length: expected at most {limit}, the tokens that this {config.model_type} model has positions for, "
+            f"got {max_length}"
         )
     return max_length
