@@ -54,12 +54,17 @@ class ModelSource(NamedTuple):
             When the arguments hold keywords for transformers, which are not passed on.
         """
         if isinstance(encoder, (str, Path)):
-            return cls(*[_expanded(encoder)] * 3)
+            name = _expanded(encoder)
+            return cls(name, name, name)
         if given := [name for name in _NOT_TAKEN if getattr(encoder, name, None)]:
             raise ValueError(f"{given[0]}: expected none for a sentence encoder, got {getattr(encoder, given[0])!r}")
         strategy = getattr(getattr(encoder, "model_loading_strategy", None), "name", "")
-        parts = [_expanded(part or encoder.model) for part in (encoder.model, encoder.tokenizer, encoder.config)]
-        return cls(*parts, strategy == "ALWAYS_LOCAL")  # type: ignore[arg-type]
+        return cls(
+            _expanded(encoder.model),
+            _expanded(encoder.tokenizer or encoder.model),
+            _expanded(encoder.config or encoder.model),
+            strategy == "ALWAYS_LOCAL",
+        )
 
     def read(self, path: str) -> Any:
         """Return the parsed JSON file of the model at `path`, None where there is none.

@@ -183,6 +183,11 @@ class SentenceEncoder:
 
 
 def _checked_encoder(encoder: Any) -> Any:
+    if isinstance(encoder, torch.nn.Module):
+        raise ValueError(
+            f"encoder: expected a callable texts -> (N, D), got the module {type(encoder).__name__}, which takes "
+            "tensors: pass its method for texts, such as SentenceTransformer(...).encode"
+        )
     has_parts = all(isinstance(getattr(encoder, part, None), (str, Path)) for part in ("model", "tokenizer", "config"))
     if isinstance(encoder, (str, Path)) or callable(encoder) or has_parts:
         return encoder
