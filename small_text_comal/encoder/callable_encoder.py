@@ -75,7 +75,7 @@ def checked_vectors(output: Any, texts: Sequence[str]) -> np.ndarray:
     expected = f"the encoder's output: expected ({len(texts)}, D) numbers for {len(texts)} texts, got "
     try:
         vectors = _as_array(output)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # the last from torch
         raise ValueError(f"{expected}rows of different length or no numbers ({error})") from None
     if vectors.dtype.kind not in "fiu":
         raise ValueError(f"{expected}an array of type {vectors.dtype}")

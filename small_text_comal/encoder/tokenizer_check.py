@@ -67,7 +67,7 @@ def _unknown_share(tokenizer: Any, texts: list[str], name: str) -> float:
         ids = [token for row in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] for token in row]
     except Exception as error:  # what the Rust library raises has no type of its own
         raise ValueError(
-            f"the tokenizer of {name} cannot read the documents ({error}): is a file of it missing?"
+            f"the tokenizer of {name} cannot read the documents ({error}): is one of its files missing?"
         ) from None
     if not ids:
         return 1.0
