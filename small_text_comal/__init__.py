@@ -1,6 +1,7 @@
 """CoMAL, contrastive multi-label active learning (KDD 2024), for small-text."""
 
-from small_text_comal.classifiers.factories import CoMALClassificationFactory
+from small_text_comal.classifiers.embedding import CoMALEmbeddingClassification
+from small_text_comal.classifiers.factories import CoMALClassificationFactory, CoMALEmbeddingClassificationFactory
 from small_text_comal.classifiers.transformer import CoMALClassification
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
 from small_text_comal.initialization import label_covering_initialization
@@ -17,6 +18,8 @@ __all__ = [
     "CoMAL",
     "CoMALClassification",
     "CoMALClassificationFactory",
+    "CoMALEmbeddingClassification",
+    "CoMALEmbeddingClassificationFactory",
     "ContrastiveBranch",
     "ContrastiveBranchArguments",
     "FeatureCacheArguments",

@@ -7,26 +7,34 @@ from small_text_comal.host.versions import HOST_VERSION, IS_HOST_2  # first: it 
 
 # isort: split
 from small_text import PoolBasedActiveLearner
+from small_text.classifiers.classification import Classifier
 from small_text.classifiers.factories import AbstractClassifierFactory
+from small_text.utils.data import check_training_data
 
 from small_text_comal.host.model_selection import HostSelection
+from small_text_comal.host.predictions import MultiLabelPredictions
 from small_text_comal.host.probabilities import dense_probabilities
 from small_text_comal.host.scripts import initialize_learner, make_dataset, model_arguments
 from small_text_comal.host.strategy import QueryStrategy, ScoringMixin, check_query_input
+from small_text_comal.host.texts import texts_of
 from small_text_comal.host.transformer_classifier import HostClassification
 
 __all__ = [
     "HOST_VERSION",
     "IS_HOST_2",
     "AbstractClassifierFactory",
+    "Classifier",
     "HostClassification",
     "HostSelection",
+    "MultiLabelPredictions",
     "PoolBasedActiveLearner",
     "QueryStrategy",
     "ScoringMixin",
     "check_query_input",
+    "check_training_data",
     "dense_probabilities",
     "initialize_learner",
     "make_dataset",
     "model_arguments",
+    "texts_of",
 ]
