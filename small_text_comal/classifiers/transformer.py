@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,10 +18,12 @@ from small_text_comal.classifiers.transformer_training import (
     TrainingPlan,
 )
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
-from small_text_comal.encoder.document_encoder import DocumentEncoder, weights_state
+from small_text_comal.encoder.document_encoder import DocumentEncoder
 from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.dropout_masks import one_sampled_network
 from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.fingerprint import weights_state
+from small_text_comal.encoder.precision import Precision
 from small_text_comal.host import AbstractClassifierFactory, HostClassification, HostSelection
 from small_text_comal.method.branch import ContrastiveBranch, FoldedBranch
 from small_text_comal.method.branch_training import BranchTrainer, LabeledFeatures
@@ -125,7 +126,7 @@ class CoMALClassification(HostClassification):
 
     def _model_loaded(self) -> None:
         self._encoder = None
-        assert self.encoder is not None  # freezes the lower layers before an optimizer is made
+        self.encoder.freeze()  # before an optimizer is made
 
     @property
     def encoder(self) -> DocumentEncoder:
@@ -138,16 +139,18 @@ class CoMALClassification(HostClassification):
         """
         if self.model is None:
             raise ValueError("the classifier has no model yet: call fit() first")
-        if self._encoder is None or self._encoder.model is not self.plain_model:
-            self._encoder = DocumentEncoder(
+        precision = Precision(**self.autocast_options)
+        encoder = self._encoder
+        if encoder is None or encoder.model is not self.plain_model or encoder.precision != precision:
+            self._encoder = encoder = DocumentEncoder(
                 self.plain_model,
                 self.num_classes,
                 frozen_layers=self.frozen_layers,
                 cache=self.feature_cache if self.feature_cache.arguments.enabled else None,
-                autocast=_without_owner(self.autocast),
+                precision=precision,
                 compile_model=self.wants_compile,
             )
-        return self._encoder
+        return encoder
 
     def fit(
         self,
@@ -189,6 +192,7 @@ class CoMALClassification(HostClassification):
         if self.model is None:
             self.load_model()
         self.model = self.model.to(self.device)
+        self.encoder.freeze()  # again, for a model that was replaced by hand
         trainer = self._branch_trainer()
         plan = self._plan(train_set, len(train.documents), early_stopping, optimizer, scheduler, valid is not None)
         plan.selection = self._selection(model_selection)
@@ -445,22 +449,6 @@ class CoMALClassificationFactory(AbstractClassifierFactory):
         """Return a new, unfitted classifier."""
         keywords = {"feature_cache": self.feature_cache, **self.classification_kwargs}
         return CoMALClassification(self.transformer_model_args, self.num_classes, **keywords)
-
-
-def _without_owner(method: Callable[[], Any]) -> Callable[[], Any]:
-    """`method` without a reference to its object.
-
-    A classifier that an encoder of its own referred to would outlive its round, with all its weights, until Python
-    looks for cycles, which is seldom where a pool's documents are many objects.
-    """
-    reference = weakref.WeakMethod(method)
-
-    def call() -> Any:
-        bound = reference()
-        assert bound is not None, "the encoder does not outlive its classifier"
-        return bound()
-
-    return call
 
 
 def _generator_beside_the_global_one() -> torch.Generator:

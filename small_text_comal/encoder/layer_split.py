@@ -1,8 +1,8 @@
 """Views of a sequence classifier: its feature vector, its frozen lower layers, its trainable rest.
 
-A view is a shallow copy in which some submodules are exchanged. It shares every parameter with the model, leaves the
+A view is a shallow copy in which some submodules are replaced. It shares every parameter with the model, leaves the
 model as it is, and runs the architecture's own code: attention masks, position biases and heads are never rewritten
-here. Whether a view computes what the model computes is checked on real input before it is used (`features.py`).
+here. Whether a view computes what the model computes is checked on real input before it is used (`routes.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,7 +21,6 @@ __all__ = [
     "find_layers",
     "first_token_last",
     "first_token_view",
-    "freeze",
     "split_at",
     "with_modules",
 ]
@@ -46,7 +44,7 @@ class FrozenSplit(NamedTuple):
 
 
 def with_modules(model: nn.Module, replacements: dict[str, nn.Module]) -> nn.Module:
-    """Return a shallow copy of `model` with the submodules at the given dotted paths exchanged.
+    """Return a shallow copy of `model` with the submodules at the given dotted paths replaced.
 
     Examples
     --------
@@ -90,7 +88,7 @@ def find_head(model: nn.Module, num_classes: int) -> tuple[str, nn.Linear]:
 
 
 def find_layers(model: nn.Module) -> LayerStack | None:
-    """Return where the encoder keeps embeddings and layers, or None for an architecture that is not known."""
+    """Return where the encoder keeps embeddings and layers, or None when the architecture is not known."""
     base = getattr(model, "base_model_prefix", "")
     encoder = getattr(model, base, None) if base else None
     if not isinstance(getattr(encoder, "embeddings", None), nn.Module):
@@ -161,7 +159,7 @@ class _ReachedError(Exception):
 
 
 class _Stop(nn.Module):
-    """Stands in a layer's place, has its attributes (encoders ask layers for their kind), ends the forward pass."""
+    """Takes a layer's place, has its attributes (encoders ask layers for their kind), ends the forward pass."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -193,7 +191,7 @@ class _StopAfter(nn.Module):
 
 
 class _PassThrough(nn.Module):
-    """Stands in the embeddings' place and returns the hidden states that were given as `inputs_embeds`."""
+    """Takes the embeddings' place and returns the hidden states that were given as `inputs_embeds`."""
 
     def __init__(self, like: Tensor) -> None:
         super().__init__()
@@ -209,8 +207,8 @@ class _PassThrough(nn.Module):
 def first_token_view(layer: nn.Module) -> nn.Module:
     """Return a view of a BERT-like layer that computes its first token only: (B, S, H) -> (B, 1, H).
 
-    Keys and values come from all tokens, query and feed-forward from the first. It serves BERT, RoBERTa, ELECTRA and
-    their like; any other layer, a causal one among them, is returned as it is.
+    Keys and values come from all tokens, query and feed-forward from the first. BERT, RoBERTa, ELECTRA and similar
+    models have such layers; any other layer, for example a causal one, is returned as it is.
     """
     attention = getattr(layer, "attention", None)
     inner, output = getattr(attention, "self", None), getattr(attention, "output", None)
@@ -230,13 +228,12 @@ class _FirstTokenAttention(nn.Module):
         self.query, self.key, self.value = attention.query, attention.key, attention.value
         self.dropout = attention.dropout
         self.heads = attention.num_attention_heads
-        self.training = attention.training  # a new module is born in training mode
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any) -> Any:
         query = self._by_head(self.query(hidden_states[:, :1]))
         key, value = self._by_head(self.key(hidden_states)), self._by_head(self.value(hidden_states))
         mask = None if attention_mask is None else attention_mask[:, :, :1]
-        dropout = self.dropout.p if self.training else 0.0
+        dropout = self.dropout.p if self.dropout.training else 0.0
         context = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
         return context.transpose(1, 2).flatten(2), None
 
@@ -251,40 +248,3 @@ class _FirstTokenResidual(nn.Module):
 
     def forward(self, context: Tensor, hidden_states: Tensor) -> Tensor:
         return self.output(context, hidden_states[:, :1])
-
-
-def freeze(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
-    """Take all that the first `depth` layers compute with out of training; return the parameters' names.
-
-    Besides the embeddings and the layers themselves these are relative position tables that some encoders keep
-    beside the layers: backpropagation through the prefix tells which. 0 freezes nothing, not even the embeddings.
-    """
-    if depth == 0:
-        return []
-    parameters = dict(model.named_parameters())
-    used = _used_below(model, stack, depth)
-    for name in used:
-        parameters[name].requires_grad_(False)
-    return used
-
-
-def _used_below(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
-    inside = tuple([f"{stack.embeddings}."] + [f"{stack.layers}.{i}." for i in range(depth)])
-    parameters = dict(model.named_parameters())
-    # those inside are frozen anyway, and their gradients would take as much memory again
-    others = {name: value for name, value in parameters.items() if not name.startswith(inside)}
-    ids = torch.ones((1, 4), dtype=torch.long, device=next(iter(parameters.values())).device)
-    trainable = {name: value.requires_grad for name, value in parameters.items()}
-    try:
-        for value in parameters.values():
-            value.requires_grad_(True)
-        with torch.enable_grad():
-            hidden = split_at(model, stack, depth).prefix(ids, torch.ones_like(ids))
-        gradients = torch.autograd.grad(hidden.sum(), list(others.values()), allow_unused=True)
-    except Exception:  # an architecture that cannot be split is frozen by the names of its modules
-        return [name for name in parameters if name.startswith(inside)]
-    finally:
-        for name, value in parameters.items():
-            value.requires_grad_(trainable[name])
-    used = {name for name, gradient in zip(others, gradients, strict=True) if gradient is not None}
-    return [name for name in parameters if name in used or name.startswith(inside)]

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from small_text_comal.encoder import document_encoder
+from small_text_comal.encoder.notes import note_once
 
 # no machine is too slow for these examples
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=25, database=None)
@@ -12,4 +12,4 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def notes_are_new():
-    document_encoder._note_once.cache_clear()
+    note_once.cache_clear()
