@@ -22,7 +22,7 @@ from small_text_comal.encoder.document_encoder import DocumentEncoder
 from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.dropout_masks import one_sampled_network
 from small_text_comal.encoder.feature_cache import FeatureCache
-from small_text_comal.encoder.fingerprint import weights_state
+from small_text_comal.encoder.layered_model import weights_state
 from small_text_comal.encoder.precision import Precision
 from small_text_comal.host import AbstractClassifierFactory, HostClassification, HostSelection
 from small_text_comal.method.branch import ContrastiveBranch, FoldedBranch

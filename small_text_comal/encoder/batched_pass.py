@@ -9,21 +9,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from small_text_comal.encoder.documents import length_sorted_batches
+from small_text_comal.encoder.documents import Documents, length_sorted_batches
 from small_text_comal.encoder.notes import note_once
 
 __all__ = ["batched_pass"]
+
+Compute = Callable[[Documents, np.ndarray], Tensor]
 
 _OUT_OF_MEMORY = "out of CUDA memory: continuing with half as many documents per batch, as often as needed"
 
 
 def batched_pass(
-    compute: Callable[[np.ndarray], Tensor],
-    rows: np.ndarray,
-    lengths: np.ndarray,
-    token_budget: int,
-    *,
-    progress: bool = False,
+    compute: Compute, documents: Documents, batch_size: int, *, rows: np.ndarray, trim: bool, progress: bool = False
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Yield batches of the documents `rows` with what `compute` returns for them, in inference mode.
 
@@ -31,10 +28,10 @@ def batched_pass(
 
     Parameters
     ----------
-    compute : takes positions (B,) of documents
+    compute : takes the documents and the positions (B,) of a batch
+    batch_size : counts documents padded to `padded_length`: a batch has at most as many tokens
     rows : positions of the documents to pass over, int64
-    lengths : (N,) tokens of all documents
-    token_budget : at most this many tokens per batch, padding included; a longer document is a batch of its own
+    trim : whether `compute` cuts off the padding; else each document counts with all of it
     progress : show a progress bar on a terminal
 
     Raises
@@ -44,18 +41,21 @@ def batched_pass(
 
     Examples
     --------
-    >>> lengths = np.array([1, 4, 2, 3])
-    >>> passed = batched_pass(lambda rows: torch.tensor(lengths[rows]).sum(), np.arange(4), lengths, 6)
-    >>> [(batch.tolist(), int(total)) for batch, total in passed]
-    [([1], 4), ([3, 2], 5), ([0], 1)]
+    >>> documents = Documents([(torch.ones(1, n), torch.ones(1, n)) for n in (1, 4, 2, 3)])
+    >>> def count_tokens(documents, rows):
+    ...     return documents.lengths[rows].sum()
+    >>> batches = batched_pass(count_tokens, documents, 2, rows=np.arange(4), trim=True)
+    >>> [(rows.tolist(), int(tokens)) for rows, tokens in batches]
+    [([1, 3], 7), ([2, 0], 3)]
     """
+    lengths = documents.lengths if trim else np.full(len(documents), documents.padded_length)
     with tqdm(total=len(rows), unit="doc", leave=False, disable=None if progress else True) as bar:
-        waiting = _stacked(rows, lengths, token_budget)
+        waiting = _stacked(rows, lengths, batch_size * documents.padded_length)
         while waiting:
             batch = waiting.pop()
             try:
                 with torch.inference_mode():  # never across the yield: the caller's code must not run in it
-                    result = compute(batch)
+                    result = compute(documents, batch)
             except torch.cuda.OutOfMemoryError:
                 if len(batch) == 1:
                     raise

@@ -7,7 +7,6 @@ computes only the token that the head reads; shortcuts are taken where they give
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +17,7 @@ from small_text_comal.encoder.batched_pass import batched_pass
 from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.feature_cache import FeatureCache
 from small_text_comal.encoder.frozen_output import FrozenOutput
-from small_text_comal.encoder.layered_model import layered_model
+from small_text_comal.encoder.layered_model import LayeredModel
 from small_text_comal.encoder.precision import Precision
 from small_text_comal.encoder.routes import choose_route, whole_model
 from small_text_comal.method.label_space import FeatureBatch
@@ -57,22 +56,13 @@ class DocumentEncoder:
         precision: Precision = Precision(),  # noqa: B008 (frozen)
         compile_model: bool = False,
     ) -> None:
-        self.layered = layered_model(model, num_classes, frozen_layers)
+        self.layered = LayeredModel(model, num_classes, frozen_layers)
+        self.model, self.head = model, self.layered.head
         self.precision = precision
         self.frozen_output = FrozenOutput(self.layered, cache if self.layered.frozen_layers else None, precision)
         self.route = whole_model(self.layered)
         self._compile_model = compile_model
         self._compared = False
-
-    @property
-    def model(self) -> nn.Module:
-        """The whole model."""
-        return self.layered.model
-
-    @property
-    def head(self) -> nn.Linear:
-        """The model's last linear layer, D -> C."""
-        return self.layered.head
 
     @property
     def device(self) -> torch.device:
@@ -85,8 +75,6 @@ class DocumentEncoder:
 
     def set_training(self, training: bool) -> None:
         """Put the trainable layers into training or evaluation mode; frozen ones are always in evaluation mode."""
-        if self.route.prefix is not None:
-            self.route.prefix.model.eval()
         self.route.trainable.train(training)
         for module in self.layered.frozen_modules:
             module.eval()
@@ -118,13 +106,12 @@ class DocumentEncoder:
 
     def logits(self, features: Tensor) -> Tensor:
         """Return the logits (B, C) float32 of `features` (B, D)."""
-        return self.layered.logits(features)
+        return self.head(features.to(self.head.weight.dtype)).float()
 
     def dropout_modules(self) -> list[nn.Module]:
         """Return the dropout modules that training uses: those of the frozen layers are not among them."""
         frozen = {module for part in self.layered.frozen_modules for module in part.modules()}
-        modules = self.layered.plain.modules()
-        return [m for m in modules if isinstance(m, nn.Dropout) and m.p > 0 and m not in frozen]
+        return [m for m in self.layered.plain.modules() if isinstance(m, nn.Dropout) and m.p > 0 and m not in frozen]
 
     def stream(self, documents: Documents, batch_size: int, *, progress: bool = False) -> Iterator[FeatureBatch]:
         """Yield the feature vectors of all documents in evaluation mode, in batches of similar length.
@@ -132,8 +119,7 @@ class DocumentEncoder:
         `batch_size` counts documents padded to the caller's full length: a batch here has as many tokens.
         """
         self.prepare(documents, batch_size, progress=progress)
-        lengths = documents.lengths if self.route.trims else documents.full_lengths
-        budget = batch_size * documents.padded_length
-        compute, rows = functools.partial(self.features, documents), np.arange(len(documents))
-        for batch, features in batched_pass(compute, rows, lengths, budget, progress=progress):
+        rows, trim = np.arange(len(documents)), self.route.trims
+        batches = batched_pass(self.features, documents, batch_size, rows=rows, trim=trim, progress=progress)
+        for batch, features in batches:
             yield FeatureBatch(batch, features.to(torch.float32, copy=True))  # a normal tensor, that autograd can use

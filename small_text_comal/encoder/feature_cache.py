@@ -80,7 +80,6 @@ class FeatureCache:
         self.dtype = getattr(torch, self.arguments.dtype)
         self._places: dict[bytes, _Place] = {}
         self._pending: dict[bytes, Tensor] = {}
-        self._pending_bytes = 0
         self._memory_bytes = 0
         self._known_files: set[str] = set()
         self._folder: Path | None = None
@@ -94,7 +93,10 @@ class FeatureCache:
     @property
     def memory_bytes(self) -> int:
         """Bytes of states held in memory (memory-mapped files do not count)."""
-        return self._memory_bytes + self._pending_bytes
+        return self._memory_bytes + self._pending_bytes()
+
+    def _pending_bytes(self) -> int:
+        return sum(states.nbytes for states in self._pending.values())
 
     def use(self, fingerprint: str) -> None:
         """Serve the model with this fingerprint; the states of another model are dropped (its files stay)."""
@@ -128,8 +130,7 @@ class FeatureCache:
                 self._switch_to_bfloat16()
                 stored = value.detach().to("cpu", self.dtype, copy=True)
             self._pending[key] = stored
-            self._pending_bytes += stored.nbytes
-        if self._pending_bytes >= _SEGMENT_BYTES:
+        if self._pending_bytes() >= _SEGMENT_BYTES:
             self.close_segment()
 
     def _switch_to_bfloat16(self) -> None:
@@ -163,7 +164,7 @@ class FeatureCache:
         if mapped is None:
             self._memory_bytes += packed.nbytes
         self._index(keys, packed if mapped is None else mapped, lengths)
-        self._pending, self._pending_bytes = {}, 0
+        self._pending = {}
 
     def _index(self, keys: list[bytes], packed: Tensor, lengths: Tensor) -> None:
         start = 0
@@ -187,7 +188,7 @@ class FeatureCache:
         try:
             path = self.folder() / f"{uuid.uuid4().hex}.safetensors"
             _write_segment(path, keys, packed, lengths, self.fingerprint)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             _note_no_folder("write to", error)
             return None
         self._known_files.add(path.name)
@@ -217,7 +218,7 @@ class FeatureCache:
                 self._index(*segment)
 
 
-def _note_no_folder(what: str, error: OSError) -> None:
+def _note_no_folder(what: str, error: Exception) -> None:
     warnings.warn(f"the feature cache cannot {what} its folder ({error}): states stay in memory", stacklevel=5)
 
 
@@ -239,8 +240,6 @@ def _write_segment(path: Path, keys: list[bytes], packed: Tensor, lengths: Tenso
     try:
         save_file(tensors, partial, {"segment": json.dumps(header)})
         os.replace(partial, path)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -255,9 +254,8 @@ def _read_segment(path: Path, fingerprint: str, dtype: torch.dtype) -> tuple[lis
         return None
     keys, states, lengths = tensors["keys"], tensors["states"], tensors["lengths"]
     is_this_models = {"format": _FORMAT, "fingerprint": fingerprint, "crc32": str(_checksum(tensors))} == header
-    if not is_this_models or states.dtype != dtype or keys.ndim != 2 or len(keys) != len(lengths):
-        return None
-    if int(lengths.sum()) != len(states):
+    sizes_fit = keys.ndim == 2 and len(keys) == len(lengths) and int(lengths.sum()) == len(states)
+    if not is_this_models or not sizes_fit or states.dtype != dtype:
         return None
     raw, width = keys.numpy().tobytes(), keys.shape[1]
     return [raw[i : i + width] for i in range(0, len(raw), width)], states, lengths

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 
 import numpy as np
 import torch
@@ -11,12 +13,16 @@ from torch import Tensor
 from small_text_comal.encoder.batched_pass import batched_pass
 from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.feature_cache import FeatureCache
-from small_text_comal.encoder.fingerprint import fingerprint, weights_state
 from small_text_comal.encoder.layer_split import Prefix
-from small_text_comal.encoder.layered_model import LayeredModel
+from small_text_comal.encoder.layered_model import LayeredModel, weights_state
 from small_text_comal.encoder.precision import Precision
 
 __all__ = ["FrozenOutput"]
+
+_CONFIG_WITHOUT_EFFECT = {
+    "_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id", "num_labels", "problem_type",
+    "transformers_version", "finetuning_task",
+}  # fmt: skip
 
 
 class FrozenOutput:
@@ -30,9 +36,7 @@ class FrozenOutput:
     """
 
     def __init__(self, layered: LayeredModel, cache: FeatureCache | None, precision: Precision) -> None:
-        self.layered = layered
-        self.cache = cache
-        self.precision = precision
+        self.layered, self.cache, self.precision = layered, cache, precision
         self._fingerprints: dict[tuple, str] = {}
 
     def compute(self, prefix: Prefix, documents: Documents, rows: np.ndarray) -> Tensor:
@@ -50,9 +54,8 @@ class FrozenOutput:
         if not missing:
             return
         rows = np.array(list({documents.keys[row]: row for row in reversed(missing)}.values()))[::-1]
-        compute = functools.partial(self.compute, prefix, documents)
-        budget = batch_size * documents.padded_length
-        for batch, hidden in batched_pass(compute, rows, documents.lengths, budget, progress=progress):
+        compute = functools.partial(self.compute, prefix)
+        for batch, hidden in batched_pass(compute, documents, batch_size, rows=rows, trim=True, progress=progress):
             trimmed = [states[:length] for states, length in zip(hidden, documents.lengths[batch], strict=True)]
             self.cache.put([documents.keys[row] for row in batch], trimmed)
         self.cache.close_segment()
@@ -72,5 +75,20 @@ class FrozenOutput:
         """The fingerprint of the current weights; computed again when a frozen weight was written to."""
         current = prefix.first_token_only, weights_state(self.layered.frozen_weights.values())
         if current not in self._fingerprints:
-            self._fingerprints = {current: fingerprint(self.layered, prefix, self.precision)}
+            self._fingerprints = {current: _new_fingerprint(self.layered, prefix, self.precision)}
         return self._fingerprints[current]
+
+
+def _new_fingerprint(layered: LayeredModel, prefix: Prefix, precision: Precision) -> str:
+    """A digest of all that decides the output of `prefix`: weights, configuration, number format."""
+    config = {k: v for k, v in layered.plain.config.to_dict().items() if k not in _CONFIG_WITHOUT_EFFECT}  # type: ignore
+    with precision.autocast():
+        one = torch.ones(1, 1, device=layered.device)
+        dtype = str((one @ one).dtype)
+    output = [layered.frozen_layers, prefix.first_token_only, dtype, config]
+    digest = hashlib.blake2b(json.dumps(output, sort_keys=True, default=str).encode())
+    for name, weight in layered.frozen_weights.items():
+        digest.update(name.encode())
+        values = weight.detach().cpu().reshape(-1).contiguous()
+        digest.update(values.view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -13,17 +13,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = [
-    "FrozenSplit",
-    "LayerStack",
-    "feature_view",
-    "find_head",
-    "find_layers",
-    "first_token_last",
-    "first_token_view",
-    "split_at",
-    "with_modules",
-]
+__all__ = ["LayerStack", "Prefix", "feature_view", "find_head", "find_layers", "first_token_last", "split_at"]
 
 _LAYER_LISTS = ("encoder.layer", "transformer.layer", "layers", "encoder.layers")
 
@@ -55,17 +45,9 @@ def with_modules(model: nn.Module, replacements: dict[str, nn.Module]) -> nn.Mod
     """
     view = copy.copy(model)
     view.__dict__["_modules"] = dict(model._modules)
-    children: dict[str, dict[str, nn.Module]] = {}
     for path, replacement in replacements.items():
         name, _, rest = path.partition(".")
-        if rest:
-            children.setdefault(name, {})[rest] = replacement
-        else:
-            view._modules[name] = replacement
-    for name, nested in children.items():
-        child = view._modules[name]
-        assert child is not None
-        view._modules[name] = with_modules(child, nested)
+        view._modules[name] = with_modules(view.get_submodule(name), {rest: replacement}) if rest else replacement
     return view
 
 
@@ -93,12 +75,9 @@ def find_layers(model: nn.Module) -> LayerStack | None:
     encoder = getattr(model, base, None) if base else None
     if not isinstance(getattr(encoder, "embeddings", None), nn.Module):
         return None
+    modules = dict(encoder.named_modules(remove_duplicate=False))  # type: ignore[union-attr]
     for path in _LAYER_LISTS:
-        try:
-            layers = encoder.get_submodule(path)  # type: ignore[union-attr]
-        except AttributeError:
-            continue
-        if isinstance(layers, nn.ModuleList):
+        if isinstance(layers := modules.get(path), nn.ModuleList):
             return LayerStack(f"{base}.embeddings", f"{base}.{path}", len(layers))
     return None
 
@@ -148,14 +127,13 @@ class Prefix:
         try:
             self.model(input_ids=ids, attention_mask=mask)
         except _ReachedError as reached:
-            return reached.hidden_states[:, :1] if self.first_token_only else reached.hidden_states
+            (hidden,) = reached.args
+            return hidden[:, :1] if self.first_token_only else hidden
         raise RuntimeError("the encoder ended before its trainable layers were reached")
 
 
 class _ReachedError(Exception):
-    def __init__(self, hidden_states: Tensor) -> None:
-        super().__init__()
-        self.hidden_states = hidden_states
+    """Carries the hidden states out of the forward pass."""
 
 
 class _Stop(nn.Module):
@@ -172,21 +150,11 @@ class _Stop(nn.Module):
         raise _ReachedError(hidden_states)
 
 
-class _StopAfter(nn.Module):
-    """Runs a layer in its place, and ends the forward pass with its output."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("layer"), name)
+class _StopAfter(_Stop):
+    """Runs the layer in its place, and ends the forward pass with its output."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        output = self.layer(*args, **kwargs)
+        output = self.__dict__["_layer"](*args, **kwargs)
         raise _ReachedError(output[0] if isinstance(output, tuple) else output)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.layer_split import Prefix, first_token_last, split_at
@@ -44,11 +44,7 @@ class Route(NamedTuple):
     trims: bool
 
 
-class _Probe(NamedTuple):
-    ids: Tensor  # (B, S)
-    mask: Tensor
-
-
+_Probe = tuple[Tensor, Tensor]  # ids and mask (B, S)
 _Comparison = Callable[[Tensor, Tensor], bool]
 
 
@@ -74,7 +70,7 @@ def choose_route(layered: LayeredModel, documents: Documents, *, compile_model: 
     batch, alone, padded_in_full = _probes(layered, documents)
     route = whole_model(layered)
     with torch.no_grad():
-        close = functools.partial(_close, tolerance=_tolerance(layered.head.weight))
+        close = _comparison(layered.head.weight)
         expected = [(probe, _run(route, probe)) for probe in (batch, alone)]
         features = expected[0][1]
         _check_head(layered, batch, features, close)
@@ -84,9 +80,9 @@ def choose_route(layered: LayeredModel, documents: Documents, *, compile_model: 
             route = next(right, route._replace(trims=True))
     if torch.isfinite(features).all():  # else nothing is close to anything, and fit reports the reason
         if not route.trims:
-            note_once(_PADDING_MATTERS.format(layered.name))
+            note_once(_PADDING_MATTERS.format(type(layered.model).__name__))
         elif layered.frozen_layers and route.prefix is None:
-            note_once(_NO_SPLIT.format(layered.name))
+            note_once(_NO_SPLIT.format(type(layered.model).__name__))
     compiled: Any = torch.compile(route.trainable, dynamic=True) if compile_model else route.trainable
     return route._replace(trainable=compiled)
 
@@ -115,16 +111,16 @@ def _probes(layered: LayeredModel, documents: Documents) -> tuple[_Probe, _Probe
     mask[0, -1] = 0  # documents of one length would not show how padding is treated
     length = int(mask[0].nonzero().max()) + 1
     padding = (0, max(documents.padded_length, ids.shape[1]) - length)
-    alone = _Probe(ids[:1, :length], mask[:1, :length])
-    padded_ids = nn.functional.pad(alone.ids, padding, value=layered.pad_id)
-    return _Probe(ids, mask), alone, _Probe(padded_ids, nn.functional.pad(alone.mask, padding))
+    alone = ids[:1, :length], mask[:1, :length]
+    in_full = functional.pad(alone[0], padding, value=layered.pad_id), functional.pad(alone[1], padding)
+    return (ids, mask), alone, in_full
 
 
 def _check_head(layered: LayeredModel, probe: _Probe, features: Tensor, close: _Comparison) -> None:
-    logits = layered.model(input_ids=probe.ids, attention_mask=probe.mask).logits
-    if torch.isfinite(logits).all() and not close(layered.logits(features), logits.float()):
+    logits = layered.model(input_ids=probe[0], attention_mask=probe[1]).logits
+    if torch.isfinite(logits).all() and not close(layered.head(features).float(), logits.float()):
         raise ValueError(
-            f"expected a classifier that ends in its last linear layer, but {layered.name} does "
+            f"expected a classifier that ends in its last linear layer, but {type(layered.model).__name__} does "
             "something to that layer's output: choose a model, or a configuration of it, without that"
         )
 
@@ -147,14 +143,18 @@ def _run(route: Route, probe: _Probe) -> Tensor:
     return route.trainable(inputs_embeds=hidden, attention_mask=mask).logits
 
 
-def _close(got: Tensor, expected: Tensor, *, tolerance: float) -> bool:
-    difference = float((got - expected).abs().max()) if got.shape == expected.shape else torch.inf
-    return difference <= tolerance * float(expected.abs().max())
+def _comparison(like: Tensor) -> _Comparison:
+    """Says whether features lie within `_TOLERANCE`.
 
-
-def _tolerance(like: Tensor) -> float:
-    """`_TOLERANCE`, or more where products of such weights are rounded to fewer bits: TF32, weights in 16 bits."""
+    Or more, where products of weights such as `like` are rounded to fewer bits: TF32, weights in 16 bits.
+    """
     values = torch.linspace(0, 1, 64 * 64).reshape(64, 64).to(like)
     exact = values.cpu().double() @ values.cpu().double()
-    error = float(((values @ values).cpu().double() - exact).abs().max() / exact.abs().max())
-    return max(_TOLERANCE, _ROUNDINGS * error)
+    rounding = float(((values @ values).cpu().double() - exact).abs().max() / exact.abs().max())
+    tolerance = max(_TOLERANCE, _ROUNDINGS * rounding)
+
+    def close(got: Tensor, expected: Tensor) -> bool:
+        difference = float((got - expected).abs().max()) if got.shape == expected.shape else torch.inf
+        return difference <= tolerance * float(expected.abs().max())
+
+    return close

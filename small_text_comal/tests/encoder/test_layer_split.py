@@ -31,7 +31,7 @@ from small_text_comal.encoder.layer_split import (
     split_at,
     with_modules,
 )
-from small_text_comal.encoder.layered_model import layered_model
+from small_text_comal.encoder.layered_model import LayeredModel
 
 ROWS = token_rows([9, 3, 12, 6], padded_to=15)
 ids, mask = Documents(ROWS).padded([0, 1, 2, 3], "cpu")
@@ -139,7 +139,7 @@ def test_gradients_of_the_trainable_layers_are_those_of_the_whole_model(name):
     model = tiny_model(name)
     twin = copy.deepcopy(model)
     for m in (model, twin):
-        layered_model(m, LABELS, 2).freeze()
+        LayeredModel(m, LABELS, 2).freeze()
     target = torch.ones(4, LABELS)
     nn.functional.mse_loss(model(input_ids=ids, attention_mask=mask).logits, target).backward()
     prefix, suffix = split_at(feature_view(twin, LABELS), find_layers(twin), 2)

@@ -19,7 +19,7 @@ from tiny_encoders import (
 from small_text_comal.encoder import layered_model as layered_model_module
 from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.layer_split import find_layers, split_at
-from small_text_comal.encoder.layered_model import default_frozen_layers, layered_model
+from small_text_comal.encoder.layered_model import LayeredModel, default_frozen_layers
 
 ids, mask = Documents(ROWS).padded([0, 1, 2, 3], "cpu")
 EXTRA_TABLES = {
@@ -44,7 +44,7 @@ def test_three_quarters_are_frozen(depth, frozen):
 
 def test_the_parts_of_a_model():
     model = tiny_model("bert")
-    layered = layered_model(model, LABELS)
+    layered = LayeredModel(model, LABELS)
     assert layered.model is model
     assert layered.head is model.classifier
     assert layered.head.in_features == HIDDEN
@@ -52,18 +52,18 @@ def test_the_parts_of_a_model():
     assert layered.frozen_layers == 2
     assert layered.device == torch.device("cpu")
     assert layered.frozen_modules == [model.bert.embeddings, *model.bert.encoder.layer[:2]]
-    assert layered_model(model, LABELS, 0).frozen_modules == []
+    assert LayeredModel(model, LABELS, 0).frozen_modules == []
 
 
 @pytest.mark.parametrize(("pad_token_id", "pad_id"), [(None, 0), (0, 0), (5, 5)])
 def test_the_padding_of_the_config(pad_token_id, pad_id):
-    assert layered_model(tiny_model("bert", pad_token_id=pad_token_id), LABELS).pad_id == pad_id
+    assert LayeredModel(tiny_model("bert", pad_token_id=pad_token_id), LABELS).pad_id == pad_id
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_finding_the_parts_changes_nothing(name):
     model = tiny_model(name)
-    layered = layered_model(model, LABELS, 2)
+    layered = LayeredModel(model, LABELS, 2)
     assert frozen_names(model) == set()
     assert all(parameter.grad is None for parameter in model.parameters())
     layered.freeze()
@@ -76,7 +76,7 @@ def test_finding_the_parts_changes_nothing(name):
 def test_frozen_is_what_the_frozen_layers_compute_with(name, depth):
     """The oracle: change one parameter after the other, and see whether the prefix's output moves."""
     model = tiny_model(name)
-    layered = layered_model(model, LABELS, depth)
+    layered = LayeredModel(model, LABELS, depth)
     frozen, stack = set(layered.frozen_weights), layered.stack
     prefix = split_at(layered.plain, stack, depth).prefix
     moves = set()
@@ -96,7 +96,7 @@ def test_frozen_is_what_the_frozen_layers_compute_with(name, depth):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_nothing_is_frozen_at_depth_0(name):
-    layered = layered_model(tiny_model(name), LABELS, 0)
+    layered = LayeredModel(tiny_model(name), LABELS, 0)
     layered.freeze()
     assert layered.frozen_weights == {}
     assert frozen_names(layered.model) == set()
@@ -105,7 +105,7 @@ def test_nothing_is_frozen_at_depth_0(name):
 def test_what_the_user_froze_stays_frozen():
     model = tiny_model("bert")
     model.bert.pooler.dense.weight.requires_grad_(False)
-    layered = layered_model(model, LABELS, 1)
+    layered = LayeredModel(model, LABELS, 1)
     layered.freeze()
     assert frozen_names(model) == {*layered.frozen_weights, "bert.pooler.dense.weight"}
     assert "bert.pooler.dense.weight" not in layered.frozen_weights
@@ -114,7 +114,7 @@ def test_what_the_user_froze_stays_frozen():
 def test_an_encoder_that_cannot_be_stopped_is_frozen_by_names():
     model = tiny_model("bert")
     model.bert.encoder.forward = without_layers
-    layered = layered_model(model, LABELS, 1)
+    layered = LayeredModel(model, LABELS, 1)
     inside = ("bert.embeddings.", "bert.encoder.layer.0.")
     assert list(layered.frozen_weights) == [key for key, _ in model.named_parameters() if key.startswith(inside)]
     assert frozen_names(model) == set()
@@ -123,17 +123,17 @@ def test_an_encoder_that_cannot_be_stopped_is_frozen_by_names():
 @pytest.mark.parametrize("frozen", [-1, DEPTH + 1])
 def test_a_depth_outside_the_model(frozen):
     with pytest.raises(ValueError, match=rf"frozen_layers: expected a number within \[0, {DEPTH}\] \(layers\), got"):
-        layered_model(tiny_model("bert"), LABELS, frozen)
+        LayeredModel(tiny_model("bert"), LABELS, frozen)
 
 
 def test_an_unknown_architecture_is_trained_as_a_whole_with_a_note():
     with pytest.warns(UserWarning, match="layers of LlamaForSequenceClassification cannot be found: all of"):
-        layered = layered_model(tiny_decoder(), LABELS)
+        layered = LayeredModel(tiny_decoder(), LABELS)
     layered.freeze()
     assert frozen_names(layered.model) == set()
-    assert layered.frozen_layers == layered_model(tiny_decoder(), LABELS, 0).frozen_layers == 0
+    assert layered.frozen_layers == LayeredModel(tiny_decoder(), LABELS, 0).frozen_layers == 0
 
 
 def test_layers_of_an_unknown_architecture_cannot_be_frozen_by_number():
     with pytest.raises(ValueError, match=r"frozen_layers=2: the layers of Llama.* pass frozen_layers=0"):
-        layered_model(tiny_decoder(), LABELS, 2)
+        LayeredModel(tiny_decoder(), LABELS, 2)
