@@ -26,11 +26,11 @@ def share_tables(workload: Workload, settings: Settings) -> Iterator[Table]:
     train, valid = workload.part(workload.labeled), workload.part(workload.validation)
     fit = {"validation_set": valid, "early_stopping": "none", "model_selection": "none"}
     clf = factory.new().fit(train, **fit)
-    pool, cache = workload.dataset[workload.pool[:DOCUMENTS]], clf.document_encoder().cache
+    pool, cache = workload.dataset[workload.pool[:DOCUMENTS]], clf.document_encoder().frozen_output.cache
 
     def scoring(cache: Any) -> Callable[[], Any]:
         def action() -> Any:
-            clf.document_encoder().cache = cache
+            clf.document_encoder().frozen_output.cache = cache
             return clf.label_probabilities(pool)
 
         return action

@@ -27,11 +27,11 @@ def query_tables(workload: Workload, settings: Settings) -> Iterator[Table]:
     factory = comal_factory(workload, settings, branch=branch)
     factory.classification_kwargs["num_epochs"] = 1
     clf = factory.new().fit(workload.part(workload.labeled), workload.part(workload.validation))
-    cache = clf.document_encoder().cache
+    cache = clf.document_encoder().frozen_output.cache
 
     def run(action: Callable[[], Any], *, cached: bool) -> Callable[[], Any]:
         def with_or_without_cache() -> Any:
-            clf.document_encoder().cache = cache if cached else None
+            clf.document_encoder().frozen_output.cache = cache if cached else None
             clf._folded = None  # a round's query follows a fit, and pays for folding the branch
             return action()
 

@@ -29,7 +29,7 @@ def storage_tables(workload: Workload, settings: Settings) -> Iterator[Table]:
     branch, exactly = ContrastiveBranchArguments(max_epochs=10), FeatureCacheArguments(dtype="float32")
     clf = comal_factory(workload, settings, branch=branch, cache=exactly, **options).new()
     clf.fit(workload.part(workload.labeled), workload.part(workload.validation))
-    clf.document_encoder().cache = None
+    clf.document_encoder().frozen_output.cache = None
     pool, y = workload.dataset[workload.pool], workload.dataset.y[workload.labeled]
 
     def query() -> np.ndarray:
@@ -40,7 +40,7 @@ def storage_tables(workload: Workload, settings: Settings) -> Iterator[Table]:
     exact, chosen = clf.label_probabilities(pool), query()
     rows, targets = [], []
     for dtype in STORAGE_DTYPES:
-        clf.document_encoder().cache = FeatureCache(FeatureCacheArguments(dtype=dtype))
+        clf.document_encoder().frozen_output.cache = FeatureCache(FeatureCacheArguments(dtype=dtype))
         difference = float(np.abs(clf.label_probabilities(pool) - exact).max())
         agreement = 100 * len(np.intersect1d(query(), chosen)) / n
         rows.append([dtype, f"{difference:.1e}", f"{agreement:.0f} %"])

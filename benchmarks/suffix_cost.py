@@ -25,7 +25,7 @@ def suffix_tables(workload: Workload, settings: Settings) -> Iterator[Table]:
     clf = comal_factory(workload, settings, branch=None).new()
     clf.load_model()
     clf.model = clf.model.to(clf.device)
-    encoder = clf.document_encoder()
+    encoder = clf.document_encoder().layered
     if encoder.stack is None:
         raise SkippedError(f"the layers of {type(clf.plain_model).__name__} cannot be found")
     trunks = {ALL: encoder.plain, FIRST: first_token_last(encoder.plain, encoder.stack)}

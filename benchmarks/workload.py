@@ -15,8 +15,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from small_text_comal import CoMALClassificationFactory, ContrastiveBranchArguments
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder.document_encoder import default_frozen_layers
-from small_text_comal.encoder.layer_split import find_layers, freeze
+from small_text_comal.encoder.layered_model import LayeredModel
 from small_text_comal.experiments.data.corpus import Documents, encode_labels
 from small_text_comal.experiments.data.loaders.jsonl import read_jsonl
 from small_text_comal.host import HOST_VERSION, IS_HOST_2, make_dataset, model_arguments
@@ -163,10 +162,10 @@ class FrozenHost(TransformerBasedClassification):
     """small-text's classifier with the embeddings and three quarters of the layers frozen before training."""
 
     def _freeze(self) -> None:
-        stack = find_layers(self.model)
-        if stack is None:
+        layered = LayeredModel(self.model, self.num_classes)
+        if layered.stack is None:
             raise SkippedError(f"the layers of {type(self.model).__name__} cannot be found")
-        freeze(self.model, stack, default_frozen_layers(stack.depth))
+        layered.freeze()
 
     if IS_HOST_2:
 

@@ -62,10 +62,10 @@ def query_of(clf, learner):
 
 def test_three_quarters_of_the_layers_are_cut_off_and_the_first_token_suffices(learner):
     encoder = learner.classifier.document_encoder()
-    assert encoder.frozen_layers == 4
+    assert encoder.layered.frozen_layers == 4
     assert encoder.route.prefix is not None
     widths = []
-    last = encoder.plain.bert.encoder.layer[5].intermediate
+    last = encoder.layered.plain.bert.encoder.layer[5].intermediate
     hook = last.register_forward_hook(lambda _, inputs, __: widths.append(inputs[0].shape[1]))
     learner.classifier.label_probabilities(learner.dataset[np.arange(300, 400)])
     hook.remove()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.dropout_masks import one_sampled_network
 from small_text_comal.encoder.feature_cache import FeatureCache
 from small_text_comal.encoder.known_features import KnownFeatures
+from small_text_comal.encoder.precision import Precision
 from small_text_comal.host import HostClassification
 from small_text_comal.method.label_space import FeatureBatch
 
@@ -62,21 +62,21 @@ class TransformerFeatures(BranchOwner, HostClassification):
         """
         if self.model is None:
             raise ValueError("the classifier has no model yet: call fit() first")
-        if self._encoder is None or self._encoder.model is not self.plain_model:  # unpickled, or exchanged by hand
-            self._model_loaded()
-        assert self._encoder is not None
-        return self._encoder
+        precision, encoder = Precision(**self.autocast_options), self._encoder
+        if encoder is None or encoder.model is not self.plain_model or encoder.precision != precision:
+            self._encoder = encoder = DocumentEncoder(
+                self.plain_model,
+                self.num_classes,
+                frozen_layers=self.frozen_layers,
+                cache=self.feature_cache if self.feature_cache.arguments.enabled else None,
+                precision=precision,
+                compile_model=self.wants_compile,
+            )
+        return encoder
 
     def _model_loaded(self) -> None:
-        """Freeze the lower layers, before an optimizer is made, and set up the encoder."""
-        self._encoder = DocumentEncoder(
-            self.plain_model,
-            self.num_classes,
-            frozen_layers=self.frozen_layers,
-            cache=self.feature_cache if self.feature_cache.arguments.enabled else None,
-            autocast=_without_owner(self.autocast),
-            compile_model=self.wants_compile,
-        )
+        self._encoder = None
+        self.document_encoder().freeze()  # before an optimizer is made
 
     def precompute(self, dataset: Any) -> None:
         """Load the model and put the frozen layers' output for `dataset` into the cache, before any fit."""
@@ -154,19 +154,3 @@ class TransformerFeatures(BranchOwner, HostClassification):
         left = documents if len(rest) == len(documents) else documents.subset(rest)
         for batch in self.document_encoder().stream(left, self.predict_batch, progress=self.wants_progress):
             yield FeatureBatch(rest[batch.rows], batch.features)
-
-
-def _without_owner(method: Callable[[], Any]) -> Callable[[], Any]:
-    """`method` without a reference to its object.
-
-    A classifier that an encoder of its own referred to would outlive its round, with all its weights, until Python
-    looks for cycles, which is seldom where a pool's documents are many objects.
-    """
-    reference = weakref.WeakMethod(method)
-
-    def call() -> Any:
-        bound = reference()
-        assert bound is not None, "the encoder does not outlive its classifier"
-        return bound()
-
-    return call

@@ -156,7 +156,7 @@ class ClassifierTrainer:
         encoder, plan = self.encoder, self.plan
         labels = train.labels[rows].to(encoder.device)
         features = encoder.features(train.documents, rows.numpy())
-        with encoder.autocast():
+        with encoder.precision.autocast():
             logits = encoder.logits(features)
         loss = _document_losses(logits, labels, plan.pos_weight)
         if train.weights is not None:

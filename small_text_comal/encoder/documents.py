@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 __all__ = ["Documents", "length_sorted_batches", "shuffled_batches"]
 
@@ -36,8 +37,8 @@ class Documents:
 
     Notes
     -----
-    Beside the caller's tensors it holds a reference and a length for each document: two views a document took 80 MiB
-    for 100,000.
+    Besides the caller's tensors it holds one reference and one length per document: two views per document took
+    80 MiB for 100,000 documents.
 
     Examples
     --------
@@ -63,25 +64,12 @@ class Documents:
         return len(self._rows)
 
     @property
-    def full_lengths(self) -> np.ndarray:
-        """(N,) int64: `padded_length` for each document."""
-        return np.full(len(self), self.padded_length, dtype=np.int64)
-
-    @property
     def ids(self) -> list[Tensor]:
-        """Token ids (length,) int64 of each document; views of the caller's tensors."""
+        """Token ids (S,) int64 of each document; views of the caller's tensors."""
         return [self._trimmed(row, _IDS) for row in range(len(self))]
 
-    @property
-    def masks(self) -> list[Tensor]:
-        """Attention mask (length,) int64 of each document; views of the caller's tensors."""
-        return [self._trimmed(row, _MASK) for row in range(len(self))]
-
-    def _whole(self, row: int, part: int) -> Tensor:
-        return self._rows[row][part].reshape(-1)
-
     def _trimmed(self, row: int, part: int) -> Tensor:
-        return self._whole(row, part)[: self.lengths[row]]
+        return self._rows[row][part].reshape(-1)[: self.lengths[row]]
 
     def subset(self, rows: np.ndarray) -> Documents:
         """Return the documents at the positions `rows`."""
@@ -95,29 +83,28 @@ class Documents:
     def padded(
         self, rows: np.ndarray, device: torch.device | str, pad_id: int = 0, *, trimmed: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Return ids and mask (b, longest) of the documents `rows`, padded with `pad_id` and mask 0, on `device`.
+        """Return ids and mask (B, S) of the documents `rows`, padded with `pad_id` and mask 0, on `device`.
 
-        Without `trimmed`, with all the padding that the caller's tensors have.
+        S is their greatest length; without `trimmed`, they keep all the padding that the caller's tensors have.
         """
-        take = self._trimmed if trimmed else self._whole
-        ids = [take(row, _IDS) for row in rows]
-        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=pad_id)
-        mask = torch.nn.utils.rnn.pad_sequence([take(row, _MASK) for row in rows], batch_first=True)
-        return padded.to(device, non_blocking=True), mask.to(device, non_blocking=True)
+        return self._padded(rows, _IDS, device, pad_id, trimmed), self._padded(rows, _MASK, device, 0, trimmed)
 
     def padded_mask(self, rows: np.ndarray, device: torch.device | str) -> Tensor:
-        """Return the mask (b, longest) of the documents `rows` on `device`."""
-        mask = torch.nn.utils.rnn.pad_sequence([self._trimmed(row, _MASK) for row in rows], batch_first=True)
-        return mask.to(device, non_blocking=True)
+        """Return the mask (B, S) of the documents `rows` on `device`."""
+        return self._padded(rows, _MASK, device, 0, trimmed=True)
+
+    def _padded(self, rows: np.ndarray, part: int, device: torch.device | str, value: int, trimmed: bool) -> Tensor:
+        whole = [self._trimmed(row, part) if trimmed else self._rows[row][part].reshape(-1) for row in rows]
+        return pad_sequence(whole, batch_first=True, padding_value=value).to(device, non_blocking=True)
 
     @cached_property
     def keys(self) -> list[bytes]:
-        """For each document 16 bytes that tell its tokens from any other's."""
+        """16 bytes per document that tell its tokens from any other's."""
         return [_content_key(self._trimmed(row, _IDS), self._trimmed(row, _MASK)) for row in range(len(self))]
 
 
 def _trimmed_lengths(rows: list[Sequence[Any]]) -> np.ndarray:
-    """Lengths (b,) up to the last real token, of rows padded to one width."""
+    """Lengths (B,) up to the last real token, of rows padded to one width."""
     mask = torch.cat([row[_MASK].reshape(1, -1) for row in rows])
     lengths = mask.shape[1] - mask.flip(1).ne(0).int().argmax(dim=1)
     lengths[mask.ne(0).sum(dim=1) == 0] = 1  # a document without tokens still needs one position
@@ -137,11 +124,11 @@ def length_sorted_batches(lengths: np.ndarray, token_budget: int) -> Iterator[np
     Parameters
     ----------
     lengths : (N,) tokens of each document
-    token_budget : at most this many tokens a batch, padding included; a longer document is a batch of its own
+    token_budget : at most this many tokens per batch, padding included; a longer document is a batch of its own
 
     Yields
     ------
-    positions : (b,) int64; together each of the N once
+    positions : (B,) int64; together each of the N once
 
     Examples
     --------
@@ -170,7 +157,7 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, generator: torch.Gene
 
     Returns
     -------
-    batches : positions, int64; together each of the N once
+    batches : positions (B,) int64; together each of the N once
 
     Examples
     --------

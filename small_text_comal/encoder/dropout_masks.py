@@ -16,8 +16,8 @@ __all__ = ["one_sampled_network"]
 def one_sampled_network(modules: Iterable[nn.Module], generator: torch.Generator) -> Iterator[None]:
     """Let dropout modules in evaluation mode drop the same units for every document and token.
 
-    Ordinary dropout draws anew for each document, and what one document's pass says about the sampled network is then
-    nothing about another's; Bayesian strategies compare documents under the same network (Gal and Ghahramani 2016).
+    Ordinary dropout draws other units for each document, so that two documents pass through different networks;
+    Bayesian strategies compare documents under the same network (Gal and Ghahramani 2016).
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
 """Hidden states of documents after the frozen layers, computed once for all rounds, runs and processes.
 
 A document is known by its content, a model by a fingerprint of the weights that computed the states. States lie
-packed, without padding, in segments. Without a folder, segments stay in memory up to a limit and then go to a
+packed, without padding, in segments. Without a folder, segments stay in memory up to a limit and are then written to a
 temporary folder; with a folder, they are files there, memory-mapped, that other processes use as well.
 
-A segment file is written under another name and renamed when complete, so no reader ever sees half a file; its
-checksum, fingerprint and sizes are verified when it is opened, and a file that fails is left alone and not used.
-What a killed writer left half-written is removed after an hour.
+A segment file is written under another name and renamed when it is complete, so no reader ever sees half a file. Its
+checksum, fingerprint and sizes are verified when it is opened; a file that fails is not used, and is not deleted.
+Half a file that a killed process left is removed after an hour.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ __all__ = ["FeatureCache"]
 
 _FORMAT = "small-text-comal hidden states 1"
 _SEGMENT_BYTES = 32 * 2**20  # of states before a segment is closed
-_BEYOND_FLOAT16 = "beyond-float16"  # marks the folder of a model whose states went on in bfloat16
-_ABANDONED = 3600  # seconds after which a file that is still not complete never will be
+_BEYOND_FLOAT16 = "beyond-float16"  # marks the folder of a model whose states are too large for float16
+_ABANDONED = 3600  # seconds after which an incomplete file has no writer any more
 
 
 class _Place(NamedTuple):
-    segment: Tensor  # (tokens, H)
+    segment: Tensor  # (S of all its documents, H)
     start: int
     stop: int
 
 
 class FeatureCache:
-    """A store of hidden states (length, H) by document content, for one model at a time.
+    """A store of hidden states (S, H) by document content, for one model at a time.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ class FeatureCache:
 
     Notes
     -----
-    Where several models take turns, each `use` lets go of the others' states: a model that reads must compare its
-    fingerprint with the cache's. Pickling keeps the options and drops the content. Values read are those that were
-    stored, so a score does not depend on whether its document was cached before.
+    When several models take turns, each `use` drops the other models' states: a model that reads must compare its
+    fingerprint with the cache's. Pickling keeps the options and drops the content. A reader always gets the stored
+    values, in the storage type, so a score does not depend on whether its document was cached before.
 
     Examples
     --------
@@ -80,16 +80,12 @@ class FeatureCache:
         self.dtype = getattr(torch, self.arguments.dtype)
         self._places: dict[bytes, _Place] = {}
         self._pending: dict[bytes, Tensor] = {}
-        self._pending_bytes = 0
         self._memory_bytes = 0
         self._known_files: set[str] = set()
         self._folder: Path | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"arguments": self.arguments}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["arguments"])  # type: ignore[misc]
+    def __reduce__(self) -> tuple[type[FeatureCache], tuple[FeatureCacheArguments]]:
+        return type(self), (self.arguments,)
 
     def __len__(self) -> int:
         return len(self._places) + len(self._pending)
@@ -97,10 +93,13 @@ class FeatureCache:
     @property
     def memory_bytes(self) -> int:
         """Bytes of states held in memory (memory-mapped files do not count)."""
-        return self._memory_bytes + self._pending_bytes
+        return self._memory_bytes + self._pending_bytes()
+
+    def _pending_bytes(self) -> int:
+        return sum(states.nbytes for states in self._pending.values())
 
     def use(self, fingerprint: str) -> None:
-        """Serve the model with this fingerprint; the states of another model are let go (its files stay)."""
+        """Serve the model with this fingerprint; the states of another model are dropped (its files stay)."""
         if fingerprint != self.fingerprint:
             self._reset(fingerprint)
         if self.arguments.folder is not None:
@@ -111,7 +110,7 @@ class FeatureCache:
         return [i for i, key in enumerate(keys) if key not in self._places and key not in self._pending]
 
     def get(self, key: bytes) -> Tensor:
-        """Return the stored states (length, H) of a document, in the storage type.
+        """Return the stored states (S, H) of a document, in the storage type.
 
         Raises
         ------
@@ -121,53 +120,51 @@ class FeatureCache:
         if key in self._pending:
             return self._pending[key]
         place = self._places[key]
-        return place.segment[place.start : place.stop].to(self.dtype)  # float16 before the cache had to widen
+        return place.segment[place.start : place.stop].to(self.dtype)  # older segments may be float16
 
     def put(self, keys: Sequence[bytes], states: Sequence[Tensor]) -> None:
-        """Store the states (length, H) of documents; ones that float16 cannot hold switch the cache to bfloat16."""
+        """Store the states (S, H) of documents; states that float16 cannot hold switch the cache to bfloat16."""
         for key, value in zip(keys, states, strict=True):
             stored = value.detach().to("cpu", self.dtype, copy=True)
             if self.dtype == torch.float16 and not torch.isfinite(stored).all():
-                self._widen()
+                self._switch_to_bfloat16()
                 stored = value.detach().to("cpu", self.dtype, copy=True)
             self._pending[key] = stored
-            self._pending_bytes += stored.nbytes
-        if self._pending_bytes >= _SEGMENT_BYTES:
+        if self._pending_bytes() >= _SEGMENT_BYTES:
             self.close_segment()
 
-    def _widen(self) -> None:
+    def _switch_to_bfloat16(self) -> None:
         warnings.warn(
-            "this encoder's hidden states exceed float16: the feature cache goes on in bfloat16 "
+            "this encoder's hidden states exceed float16: the feature cache stores bfloat16 from now on "
             "(FeatureCacheArguments(dtype='float32') stores them exactly)",
             stacklevel=4,
         )
         if self.arguments.folder is not None:
             try:
-                (self.folder() / _BEYOND_FLOAT16).touch()  # else each new process would begin in float16 again
+                (self.folder() / _BEYOND_FLOAT16).touch()  # else each new process would start with float16 again
             except OSError as error:
                 _note_no_folder("write to", error)
-        self._go_on_in_bfloat16()
+        self._use_bfloat16()
         if self.arguments.folder is not None:
             self._open_new_files()
 
-    def _go_on_in_bfloat16(self) -> None:
+    def _use_bfloat16(self) -> None:
         self.arguments, self.dtype, self._folder = replace(self.arguments, dtype="bfloat16"), torch.bfloat16, None
         self._pending = {key: states.to(self.dtype) for key, states in self._pending.items()}
 
     def close_segment(self) -> None:
-        """Pack what was put since the last segment; with a folder, or beyond the memory limit, into a file."""
+        """Pack what was put since the last segment: into a file if there is a folder, or no memory left for it."""
         if not self._pending:
             return
         keys = list(self._pending)
         packed = torch.cat(list(self._pending.values()))
         lengths = torch.tensor([len(self._pending[key]) for key in keys])
-        if self.arguments.folder is not None or self._memory_bytes + packed.nbytes > self.arguments.memory_limit:
-            written = self._write(keys, packed, lengths)
-            packed = packed if written is None else written
-        if not _is_mapped(packed):
+        to_file = self.arguments.folder is not None or self._memory_bytes + packed.nbytes > self.arguments.memory_limit
+        mapped = self._write(keys, packed, lengths) if to_file else None
+        if mapped is None:
             self._memory_bytes += packed.nbytes
-        self._index(keys, packed, lengths)
-        self._pending, self._pending_bytes = {}, 0
+        self._index(keys, packed if mapped is None else mapped, lengths)
+        self._pending = {}
 
     def _index(self, keys: list[bytes], packed: Tensor, lengths: Tensor) -> None:
         start = 0
@@ -176,7 +173,7 @@ class FeatureCache:
             start += length
 
     def folder(self) -> Path:
-        """Return the folder of this model's segment files; made on first use."""
+        """Return the folder of this model's segment files; it is created on first use."""
         if self._folder is None:
             root = self.arguments.folder
             if root is None:
@@ -187,11 +184,11 @@ class FeatureCache:
         return self._folder
 
     def _write(self, keys: list[bytes], packed: Tensor, lengths: Tensor) -> Tensor | None:
-        """Write a segment and return it memory-mapped; None where the disk refuses (the run goes on in memory)."""
+        """Write a segment and return it memory-mapped; None when that fails (the states stay in memory)."""
         try:
             path = self.folder() / f"{uuid.uuid4().hex}.safetensors"
             _write_segment(path, keys, packed, lengths, self.fingerprint)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             _note_no_folder("write to", error)
             return None
         self._known_files.add(path.name)
@@ -201,7 +198,7 @@ class FeatureCache:
     def _open_new_files(self) -> None:
         try:
             if self.dtype == torch.float16 and (self.folder() / _BEYOND_FLOAT16).exists():
-                self._go_on_in_bfloat16()
+                self._use_bfloat16()
             paths = sorted(self.folder().glob("*.safetensors"))
             _remove_abandoned(self.folder())
         except OSError as error:
@@ -221,19 +218,15 @@ class FeatureCache:
                 self._index(*segment)
 
 
-def _note_no_folder(what: str, error: OSError) -> None:
+def _note_no_folder(what: str, error: Exception) -> None:
     warnings.warn(f"the feature cache cannot {what} its folder ({error}): states stay in memory", stacklevel=5)
 
 
 def _remove_abandoned(folder: Path) -> None:
     for partial in folder.glob("*.partial"):
-        with suppress(OSError):  # its writer lives after all, and was done first
+        with suppress(OSError):  # its writer was still running, and renamed it first
             if time.time() - partial.stat().st_mtime > _ABANDONED:
                 partial.unlink()
-
-
-def _is_mapped(tensor: Tensor) -> bool:
-    return getattr(tensor, "_small_text_comal_mapped", False)
 
 
 def _write_segment(path: Path, keys: list[bytes], packed: Tensor, lengths: Tensor, fingerprint: str) -> None:
@@ -247,8 +240,6 @@ def _write_segment(path: Path, keys: list[bytes], packed: Tensor, lengths: Tenso
     try:
         save_file(tensors, partial, {"segment": json.dumps(header)})
         os.replace(partial, path)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -263,12 +254,10 @@ def _read_segment(path: Path, fingerprint: str, dtype: torch.dtype) -> tuple[lis
         return None
     keys, states, lengths = tensors["keys"], tensors["states"], tensors["lengths"]
     is_this_models = {"format": _FORMAT, "fingerprint": fingerprint, "crc32": str(_checksum(tensors))} == header
-    if not is_this_models or states.dtype != dtype or keys.ndim != 2 or len(keys) != len(lengths):
-        return None
-    if int(lengths.sum()) != len(states):
+    sizes_fit = keys.ndim == 2 and len(keys) == len(lengths) and int(lengths.sum()) == len(states)
+    if not is_this_models or not sizes_fit or states.dtype != dtype:
         return None
     raw, width = keys.numpy().tobytes(), keys.shape[1]
-    states._small_text_comal_mapped = True
     return [raw[i : i + width] for i in range(0, len(raw), width)], states, lengths
 
 

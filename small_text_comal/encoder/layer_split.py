@@ -1,8 +1,8 @@
 """Views of a sequence classifier: its feature vector, its frozen lower layers, its trainable rest.
 
-A view is a shallow copy in which some submodules are exchanged. It shares every parameter with the model, leaves the
+A view is a shallow copy in which some submodules are replaced. It shares every parameter with the model, leaves the
 model as it is, and runs the architecture's own code: attention masks, position biases and heads are never rewritten
-here. Whether a view computes what the model computes is checked on real input before it is used (`features.py`).
+here. Whether a view computes what the model computes is checked on real input before it is used (`routes.py`).
 """
 
 from __future__ import annotations
@@ -10,22 +10,10 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = [
-    "FrozenSplit",
-    "LayerStack",
-    "feature_view",
-    "find_head",
-    "find_layers",
-    "first_token_last",
-    "first_token_view",
-    "freeze",
-    "split_at",
-    "with_modules",
-]
+__all__ = ["LayerStack", "Prefix", "feature_view", "find_head", "find_layers", "first_token_last", "split_at"]
 
 _LAYER_LISTS = ("encoder.layer", "transformer.layer", "layers", "encoder.layers")
 
@@ -46,7 +34,7 @@ class FrozenSplit(NamedTuple):
 
 
 def with_modules(model: nn.Module, replacements: dict[str, nn.Module]) -> nn.Module:
-    """Return a shallow copy of `model` with the submodules at the given dotted paths exchanged.
+    """Return a shallow copy of `model` with the submodules at the given dotted paths replaced.
 
     Examples
     --------
@@ -57,17 +45,9 @@ def with_modules(model: nn.Module, replacements: dict[str, nn.Module]) -> nn.Mod
     """
     view = copy.copy(model)
     view.__dict__["_modules"] = dict(model._modules)
-    children: dict[str, dict[str, nn.Module]] = {}
     for path, replacement in replacements.items():
         name, _, rest = path.partition(".")
-        if rest:
-            children.setdefault(name, {})[rest] = replacement
-        else:
-            view._modules[name] = replacement
-    for name, nested in children.items():
-        child = view._modules[name]
-        assert child is not None
-        view._modules[name] = with_modules(child, nested)
+        view._modules[name] = with_modules(view.get_submodule(name), {rest: replacement}) if rest else replacement
     return view
 
 
@@ -90,17 +70,14 @@ def find_head(model: nn.Module, num_classes: int) -> tuple[str, nn.Linear]:
 
 
 def find_layers(model: nn.Module) -> LayerStack | None:
-    """Return where the encoder keeps embeddings and layers, or None for an architecture that is not known."""
+    """Return where the encoder keeps embeddings and layers, or None when the architecture is not known."""
     base = getattr(model, "base_model_prefix", "")
     encoder = getattr(model, base, None) if base else None
     if not isinstance(getattr(encoder, "embeddings", None), nn.Module):
         return None
+    modules = dict(encoder.named_modules(remove_duplicate=False))  # type: ignore[union-attr]
     for path in _LAYER_LISTS:
-        try:
-            layers = encoder.get_submodule(path)  # type: ignore[union-attr]
-        except AttributeError:
-            continue
-        if isinstance(layers, nn.ModuleList):
+        if isinstance(layers := modules.get(path), nn.ModuleList):
             return LayerStack(f"{base}.embeddings", f"{base}.{path}", len(layers))
     return None
 
@@ -150,18 +127,17 @@ class Prefix:
         try:
             self.model(input_ids=ids, attention_mask=mask)
         except _ReachedError as reached:
-            return reached.hidden_states[:, :1] if self.first_token_only else reached.hidden_states
+            (hidden,) = reached.args
+            return hidden[:, :1] if self.first_token_only else hidden
         raise RuntimeError("the encoder ended before its trainable layers were reached")
 
 
 class _ReachedError(Exception):
-    def __init__(self, hidden_states: Tensor) -> None:
-        super().__init__()
-        self.hidden_states = hidden_states
+    """Carries the hidden states out of the forward pass."""
 
 
 class _Stop(nn.Module):
-    """Stands in a layer's place, has its attributes (encoders ask layers for their kind), ends the forward pass."""
+    """Takes a layer's place, has its attributes (encoders ask layers for their kind), ends the forward pass."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -174,26 +150,16 @@ class _Stop(nn.Module):
         raise _ReachedError(hidden_states)
 
 
-class _StopAfter(nn.Module):
-    """Runs a layer in its place, and ends the forward pass with its output."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("layer"), name)
+class _StopAfter(_Stop):
+    """Runs the layer in its place, and ends the forward pass with its output."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        output = self.layer(*args, **kwargs)
+        output = self.__dict__["_layer"](*args, **kwargs)
         raise _ReachedError(output[0] if isinstance(output, tuple) else output)
 
 
 class _PassThrough(nn.Module):
-    """Stands in the embeddings' place and returns the hidden states that were given as `inputs_embeds`."""
+    """Takes the embeddings' place and returns the hidden states that were given as `inputs_embeds`."""
 
     def __init__(self, like: Tensor) -> None:
         super().__init__()
@@ -209,8 +175,8 @@ class _PassThrough(nn.Module):
 def first_token_view(layer: nn.Module) -> nn.Module:
     """Return a view of a BERT-like layer that computes its first token only: (B, S, H) -> (B, 1, H).
 
-    Keys and values come from all tokens, query and feed-forward from the first. It serves BERT, RoBERTa, ELECTRA and
-    their like; any other layer, a causal one among them, is returned as it is.
+    Keys and values come from all tokens, query and feed-forward from the first. BERT, RoBERTa, ELECTRA and similar
+    models have such layers; any other layer, for example a causal one, is returned as it is.
     """
     attention = getattr(layer, "attention", None)
     inner, output = getattr(attention, "self", None), getattr(attention, "output", None)
@@ -230,13 +196,12 @@ class _FirstTokenAttention(nn.Module):
         self.query, self.key, self.value = attention.query, attention.key, attention.value
         self.dropout = attention.dropout
         self.heads = attention.num_attention_heads
-        self.training = attention.training  # a new module is born in training mode
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any) -> Any:
         query = self._by_head(self.query(hidden_states[:, :1]))
         key, value = self._by_head(self.key(hidden_states)), self._by_head(self.value(hidden_states))
         mask = None if attention_mask is None else attention_mask[:, :, :1]
-        dropout = self.dropout.p if self.training else 0.0
+        dropout = self.dropout.p if self.dropout.training else 0.0
         context = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
         return context.transpose(1, 2).flatten(2), None
 
@@ -251,40 +216,3 @@ class _FirstTokenResidual(nn.Module):
 
     def forward(self, context: Tensor, hidden_states: Tensor) -> Tensor:
         return self.output(context, hidden_states[:, :1])
-
-
-def freeze(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
-    """Take all that the first `depth` layers compute with out of training; return the parameters' names.
-
-    Besides the embeddings and the layers themselves these are relative position tables that some encoders keep
-    beside the layers: backpropagation through the prefix tells which. 0 freezes nothing, not even the embeddings.
-    """
-    if depth == 0:
-        return []
-    parameters = dict(model.named_parameters())
-    used = _used_below(model, stack, depth)
-    for name in used:
-        parameters[name].requires_grad_(False)
-    return used
-
-
-def _used_below(model: nn.Module, stack: LayerStack, depth: int) -> list[str]:
-    inside = tuple([f"{stack.embeddings}."] + [f"{stack.layers}.{i}." for i in range(depth)])
-    parameters = dict(model.named_parameters())
-    # those inside are frozen anyway, and their gradients would take as much memory again
-    others = {name: value for name, value in parameters.items() if not name.startswith(inside)}
-    ids = torch.ones((1, 4), dtype=torch.long, device=next(iter(parameters.values())).device)
-    trainable = {name: value.requires_grad for name, value in parameters.items()}
-    try:
-        for value in parameters.values():
-            value.requires_grad_(True)
-        with torch.enable_grad():
-            hidden = split_at(model, stack, depth).prefix(ids, torch.ones_like(ids))
-        gradients = torch.autograd.grad(hidden.sum(), list(others.values()), allow_unused=True)
-    except Exception:  # an architecture that cannot be split is frozen by the names of its modules
-        return [name for name in parameters if name.startswith(inside)]
-    finally:
-        for name, value in parameters.items():
-            value.requires_grad_(trainable[name])
-    used = {name for name, gradient in zip(others, gradients, strict=True) if gradient is not None}
-    return [name for name in parameters if name in used or name.startswith(inside)]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
-import torch
 from small_text import TransformerBasedClassification
 from small_text.training.early_stopping import EarlyStopping
 from small_text.training.metrics import Metric
@@ -86,11 +84,12 @@ class HostClassification(MultiLabelPredictions, TransformerBasedClassification):
         """The model without torch.compile's wrapper."""
         return getattr(self.model, "_orig_mod", self.model)
 
-    def autocast(self) -> AbstractContextManager:
-        """Return the host's mixed-precision context (2.x with `amp_args` on CUDA), else one that does nothing."""
+    @property
+    def autocast_options(self) -> dict[str, Any]:
+        """The host's mixed precision as `device_type`, `dtype` and `enabled`; empty when it is off."""
         if not self.mixed_precision:
-            return nullcontext()
-        return torch.autocast(device_type=self.amp_args.device_type, dtype=self.amp_args.dtype)
+            return {}
+        return {"device_type": self.amp_args.device_type, "dtype": self.amp_args.dtype, "enabled": True}
 
     @property
     def mixed_precision(self) -> bool:

@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is imported: the
 import pytest
 from hypothesis import settings
 
-from small_text_comal.encoder import document_encoder
+from small_text_comal.encoder.notes import note_once
 
 # no machine is too slow for these examples
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=25, database=None)
@@ -16,4 +16,4 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def notes_are_new():
-    document_encoder._note_once.cache_clear()
+    note_once.cache_clear()

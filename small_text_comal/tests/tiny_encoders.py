@@ -17,6 +17,7 @@ from transformers import (
     MPNetConfig,
     RobertaConfig,
 )
+from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder.documents import Documents
@@ -93,6 +94,11 @@ def _seeded(config, seed):
         return AutoModelForSequenceClassification.from_config(config).eval()
 
 
+def without_layers(hidden_states, *args, **kwargs):
+    """An encoder's forward that never reaches a layer."""
+    return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
+
+
 def token_rows(lengths, *, padded_to=None, pad_left=False, seed=0):
     """Rows as small-text's datasets hold them: ids (1, S), mask (1, S), labels. Token ids start at 10."""
     generator = torch.Generator().manual_seed(seed)
@@ -115,6 +121,12 @@ def logits_one_by_one(model, rows):
         length = int(mask[0].nonzero().max()) + 1
         result.append(model(input_ids=ids[:, :length], attention_mask=mask[:, :length]).logits[0])
     return torch.stack(result)
+
+
+def count_calls(module):
+    calls = []
+    module.register_forward_hook(lambda *_: calls.append(1))
+    return calls
 
 
 ROWS = token_rows([9, 3, 12, 6, 3, 7, 11], padded_to=15)

@@ -2,7 +2,6 @@
 
 import copy
 import doctest
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from small_text_comal.classifiers.transformer_training import (
 )
 from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.encoder.documents import shuffled_batches
+from small_text_comal.encoder.precision import Precision
 from small_text_comal.method.branch import ContrastiveBranch
 from small_text_comal.method.branch_training import BranchTrainer
 from small_text_comal.method.label_space import FeatureBatch
@@ -43,7 +43,7 @@ class Rows:
 class LinearEncoder:
     """Features are a linear map of the rows: the face of a DocumentEncoder."""
 
-    autocast = staticmethod(nullcontext)
+    precision = Precision()
     device = torch.device("cpu")
 
     def __init__(self, seed=0):

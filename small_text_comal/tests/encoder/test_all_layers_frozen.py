@@ -24,7 +24,7 @@ def test_all_layers_frozen_keeps_the_token_that_the_head_reads(name):
     model = tiny_model(name)
     encoder = DocumentEncoder(model, LABELS, frozen_layers=DEPTH, cache=small_cache())
     torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
-    kept = {len(encoder.cache.get(key)) for key in Documents(ROWS).keys}
+    kept = {len(encoder.frozen_output.cache.get(key)) for key in Documents(ROWS).keys}
     assert kept == {1}
 
 

@@ -2,6 +2,7 @@
 
 import doctest
 import itertools
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from tiny_encoders import (
     DEPTH,
     EXACT,
     FIRST_TOKEN_HEADS,
-    HIDDEN,
     LABELS,
     ROWS,
+    count_calls,
     logits_one_by_one,
     small_cache,
     streamed_logits,
@@ -22,28 +23,17 @@ from tiny_encoders import (
 )
 
 from small_text_comal.encoder import document_encoder as features_module
-from small_text_comal.encoder.document_encoder import DocumentEncoder, default_frozen_layers
+from small_text_comal.encoder.document_encoder import DocumentEncoder
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.layer_split import find_layers
-
-
-def count_calls(module):
-    calls = []
-    module.register_forward_hook(lambda *_: calls.append(1))
-    return calls
+from small_text_comal.encoder.precision import Precision
 
 
 def layer(encoder, model, i):
-    return model.get_submodule(encoder.stack.layers)[i]
+    return model.get_submodule(encoder.layered.stack.layers)[i]
 
 
 def test_docstring_examples():
     assert doctest.testmod(features_module).failed == 0
-
-
-@pytest.mark.parametrize(("depth", "frozen"), [(12, 9), (6, 4), (3, 2), (2, 1), (1, 0)])
-def test_three_quarters_are_frozen(depth, frozen):
-    assert default_frozen_layers(depth) == frozen
 
 
 @pytest.mark.parametrize("with_cache", [False, True])
@@ -67,7 +57,7 @@ def test_the_ends_of_the_depth(name, frozen):
     encoder = DocumentEncoder(model, LABELS, frozen_layers=frozen, cache=small_cache())
     torch.testing.assert_close(streamed_logits(encoder, ROWS), logits_one_by_one(model, ROWS), **EXACT)
     assert (encoder.route.prefix is None) == (frozen == 0)
-    assert len(encoder.cache or []) == (0 if frozen == 0 else len(ROWS))
+    assert len(encoder.frozen_output.cache or []) == (0 if frozen == 0 else len(ROWS))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 0.02), ("bfloat16", 0.2)])
@@ -106,7 +96,7 @@ def test_batches_are_trimmed_to_their_longest_document():
     documents = Documents(ROWS)
     sizes = []
     encoder.prepare(documents, 2)
-    encoder.plain.bert.embeddings.register_forward_hook(lambda *a: sizes.append(tuple(a[2].shape[:2])))
+    encoder.layered.plain.bert.embeddings.register_forward_hook(lambda *a: sizes.append(tuple(a[2].shape[:2])))
     list(encoder.stream(documents, 2))
     assert [width for _, width in sizes] == sorted((width for _, width in sizes), reverse=True)
     assert sum(batch * width for batch, width in sizes) < len(ROWS) * 12
@@ -128,7 +118,7 @@ def test_duplicated_documents_are_cached_once():
     encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
     rows = [ROWS[0], ROWS[1], ROWS[0], ROWS[0]]
     torch.testing.assert_close(streamed_logits(encoder, rows), logits_one_by_one(model, rows), **EXACT)
-    assert len(encoder.cache) == 2
+    assert len(encoder.frozen_output.cache) == 2
 
 
 def test_one_cache_serves_the_next_classifier_of_the_same_frozen_layers():
@@ -170,7 +160,8 @@ def test_training_mode_drops_out_in_the_trainable_layers_only():
     encoder.set_training(True)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        assert torch.equal(encoder._prefix(documents, rows), encoder._prefix(documents, rows))
+        below = [encoder.frozen_output.states(encoder.route.prefix, documents, rows) for _ in range(2)]
+        assert torch.equal(*below)
         assert not torch.equal(encoder.features(documents, rows), encoder.features(documents, rows))
     encoder.set_training(False)
     with torch.no_grad():
@@ -190,25 +181,24 @@ def test_dropout_modules_are_those_of_the_trainable_part(frozen_layers):
 def test_gradients_reach_trainable_parameters_only():
     model = tiny_model("bert")
     encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
+    encoder.freeze()
     documents = Documents(ROWS)
     encoder.prepare(documents, 4)
     encoder.head(encoder.features(documents, np.arange(3))).sum().backward()
     with_gradient = {name for name, p in model.named_parameters() if p.grad is not None}
     assert "bert.encoder.layer.2.attention.self.query.weight" in with_gradient
     assert "classifier.weight" in with_gradient
-    assert not with_gradient & set(encoder.frozen_parameters)
+    assert not with_gradient & set(encoder.layered.frozen_weights)
 
 
-@pytest.mark.parametrize("frozen", [-1, DEPTH + 1])
-def test_a_depth_outside_the_model(frozen):
-    with pytest.raises(ValueError, match=rf"frozen_layers: expected a number within \[0, {DEPTH}\] \(layers\), got"):
-        DocumentEncoder(tiny_model("bert"), LABELS, frozen_layers=frozen)
-
-
-def test_features_before_prepare():
-    encoder = DocumentEncoder(tiny_model("bert"), LABELS)
-    with pytest.raises(AssertionError, match="prepare"):
-        encoder.features(Documents(ROWS), np.arange(2))
+@pytest.mark.parametrize("name", ["bert", "convbert"])
+def test_before_prepare_the_whole_model_runs_on_what_the_dataset_holds(name):
+    model = tiny_model(name)
+    encoder = DocumentEncoder(model, LABELS, cache=small_cache())
+    with torch.no_grad():
+        logits = encoder.logits(encoder.features(Documents(ROWS), np.arange(3)))
+        expected = model(*(torch.cat(part) for part in zip(*[row[:2] for row in ROWS[:3]], strict=True))).logits
+    torch.testing.assert_close(logits, expected, **EXACT)
 
 
 def test_a_stream_leaves_the_callers_mode_alone():
@@ -254,8 +244,8 @@ def test_models_that_take_turns_with_one_cache_keep_their_own_numbers():
 
 def test_mixed_precision_and_full_precision_do_not_share_states():
     model, shared = tiny_model("bert"), small_cache()
-    mixed = lambda: torch.autocast("cpu", dtype=torch.bfloat16)  # noqa: E731
-    streamed_logits(DocumentEncoder(model, LABELS, frozen_layers=2, cache=shared, autocast=mixed), ROWS)
+    mixed = Precision("cpu", torch.bfloat16, enabled=True)
+    streamed_logits(DocumentEncoder(model, LABELS, frozen_layers=2, cache=shared, precision=mixed), ROWS)
     exact = DocumentEncoder(model, LABELS, frozen_layers=2, cache=shared)
     torch.testing.assert_close(streamed_logits(exact, ROWS), logits_one_by_one(model, ROWS), **EXACT)
 
@@ -280,51 +270,29 @@ def test_a_causal_last_layer_stays_whole_where_nothing_is_padded(lengths):
     torch.testing.assert_close(streamed_logits(encoder, rows), logits_one_by_one(model, rows), **EXACT)
 
 
-def out_of_memory_beyond(limit):
-    def compute(documents, rows, *, original):
-        if len(rows) > limit:
+class SmallMemory:
+    """Hooks a module that has no memory for more than `limit` documents; `sizes` are the batches that came."""
+
+    def __init__(self, module, limit):
+        self.limit, self.sizes = limit, []
+        module.register_forward_pre_hook(self)
+
+    def __call__(self, module, inputs):
+        self.sizes.append(len(inputs[0]))
+        if len(inputs[0]) > self.limit:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory (a test)")
-        return original(documents, rows)
-
-    return compute
 
 
-@pytest.mark.parametrize("where", ["features", "_prefix"])
-def test_out_of_memory_halves_the_batch_and_says_so_once(monkeypatch, where):
+@pytest.mark.parametrize("where", [0, DEPTH - 1])
+def test_out_of_memory_below_or_above_the_split_halves_the_batch(where):
     model = tiny_model("bert")
     encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache())
-    compute, original = out_of_memory_beyond(2), getattr(encoder, where)
-    monkeypatch.setattr(encoder, where, lambda documents, rows: compute(documents, rows, original=original))
-    with pytest.warns(UserWarning, match="out of CUDA memory") as notes:
-        logits = streamed_logits(encoder, ROWS, batch_size=7)
-    assert len(notes) == 1
-    torch.testing.assert_close(logits, logits_one_by_one(model, ROWS), **EXACT)
-
-
-def test_the_smaller_batch_is_kept_for_the_rest(monkeypatch):
-    encoder = DocumentEncoder(tiny_model("bert"), LABELS, frozen_layers=0)
-    documents, sizes, original = Documents(token_rows([6] * 40)), [], encoder.features
-
-    def compute(documents, rows):
-        sizes.append(len(rows))
-        return out_of_memory_beyond(4)(documents, rows, original=original)
-
-    monkeypatch.setattr(encoder, "features", compute)
+    encoder.prepare(Documents(ROWS[:1]), 1)
+    memory = SmallMemory(layer(encoder, model, where).output.dense, limit=2)
     with pytest.warns(UserWarning, match="out of CUDA memory"):
-        rows = np.concatenate([batch.rows for batch in encoder.stream(documents, 16)])
-    assert sorted(rows.tolist()) == list(range(40))
-    assert sizes == [16, 8] + [4] * 10
-
-
-def test_out_of_memory_with_one_document_is_raised(monkeypatch):
-    encoder = DocumentEncoder(tiny_model("bert"), LABELS, frozen_layers=0)
-
-    def compute(documents, rows):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory (a test)")
-
-    monkeypatch.setattr(encoder, "features", compute)
-    with pytest.warns(UserWarning, match="out of CUDA memory"), pytest.raises(torch.cuda.OutOfMemoryError):
-        streamed_logits(encoder, ROWS)
+        logits = streamed_logits(encoder, ROWS, batch_size=7)
+    assert {size > 2 for size in memory.sizes} == {True, False}
+    torch.testing.assert_close(logits, logits_one_by_one(tiny_model("bert"), ROWS), **EXACT)
 
 
 def beyond_float16(model):
@@ -338,10 +306,10 @@ def test_states_beyond_float16_go_on_in_bfloat16():
     model = beyond_float16(tiny_model("bert"))
     encoder = DocumentEncoder(model, LABELS, frozen_layers=2, cache=small_cache("float16"))
     exact = DocumentEncoder(model, LABELS, frozen_layers=2)
-    with pytest.warns(UserWarning, match=r"exceed float16: the feature cache goes on in bfloat16"):
+    with pytest.warns(UserWarning, match="exceed float16: the feature cache stores bfloat16 from now on"):
         logits = streamed_logits(encoder, ROWS)
-    assert encoder.cache.dtype == torch.bfloat16
-    assert len(encoder.cache) == len(ROWS)
+    assert encoder.frozen_output.cache.dtype == torch.bfloat16
+    assert len(encoder.frozen_output.cache) == len(ROWS)
     torch.testing.assert_close(logits, streamed_logits(exact, ROWS), atol=0.2, rtol=0)
 
 
@@ -352,9 +320,8 @@ def test_documents_prepared_before_the_cache_changed_its_type_are_still_served()
     training, validation = Documents(ROWS), Documents(token_rows([4, 8], seed=5))
     encoder.prepare(training, 4)
     expected = encoder.features(training, np.arange(3)).detach()
-    original = encoder._prefix
-    encoder._prefix = lambda documents, rows: original(documents, rows) + 1e6 * (documents is validation)
-    with pytest.warns(UserWarning, match="goes on in bfloat16"):
+    model.bert.encoder.layer[1].register_forward_hook(lambda _, inputs, output: 1e6 * inputs[0])
+    with pytest.warns(UserWarning, match="stores bfloat16"):
         encoder.prepare(validation, 4)
     torch.testing.assert_close(encoder.features(training, np.arange(3)).detach(), expected, atol=0.05, rtol=0)
 
@@ -375,28 +342,22 @@ def test_compiled_layers_give_the_same_numbers(name, frozen, monkeypatch):
     assert compiled == [{"dynamic": True}]
 
 
+class CountedPrecision(Precision):
+    """Counts the contexts that are entered."""
+
+    entered: list = []  # noqa: RUF012 (shared on purpose)
+
+    @contextmanager
+    def autocast(self):
+        self.entered.append(1)
+        yield
+
+
 def test_autocast_surrounds_prefix_and_suffix():
-    entered = []
-
-    class Context:
-        def __enter__(self):
-            entered.append(1)
-
-        def __exit__(self, *error):
-            pass
-
-    encoder = DocumentEncoder(tiny_model("bert"), LABELS, frozen_layers=2, cache=small_cache(), autocast=Context)
+    precision = CountedPrecision()
+    encoder = DocumentEncoder(tiny_model("bert"), LABELS, frozen_layers=2, cache=small_cache(), precision=precision)
     encoder.prepare(Documents(ROWS), 100)
-    prepared = len(entered)
+    prepared = len(precision.entered)
     assert prepared == 2  # the prefix, and the fingerprint
     streamed_logits(encoder, ROWS, batch_size=100)
-    assert len(entered) == prepared + 1
-
-
-def test_the_default_depth_of_a_model():
-    model = tiny_model("bert")
-    encoder = DocumentEncoder(model, LABELS)
-    assert encoder.frozen_layers == 2
-    assert encoder.device == torch.device("cpu")
-    assert encoder.head.in_features == HIDDEN
-    assert find_layers(model).depth == DEPTH
+    assert len(precision.entered) == prepared + 1

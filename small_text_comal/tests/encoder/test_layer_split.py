@@ -2,7 +2,6 @@
 
 import copy
 import doctest
-import itertools
 
 import pytest
 import torch
@@ -17,9 +16,9 @@ from tiny_encoders import (
     tiny_decoder,
     tiny_model,
     token_rows,
+    without_layers,
 )
 from torch import nn
-from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from small_text_comal.encoder import layer_split
 from small_text_comal.encoder.documents import Documents
@@ -29,18 +28,13 @@ from small_text_comal.encoder.layer_split import (
     find_layers,
     first_token_last,
     first_token_view,
-    freeze,
     split_at,
     with_modules,
 )
+from small_text_comal.encoder.layered_model import LayeredModel
 
 ROWS = token_rows([9, 3, 12, 6], padded_to=15)
 ids, mask = Documents(ROWS).padded([0, 1, 2, 3], "cpu")
-EXTRA_TABLES = {
-    "deberta-v2": {"deberta.encoder.rel_embeddings.weight", "deberta.encoder.LayerNorm.weight"},
-    "mpnet": {"mpnet.encoder.relative_attention_bias.weight"},
-    "electra-narrow": {"electra.embeddings_project.weight", "electra.embeddings_project.bias"},
-}
 
 
 def views(name):
@@ -103,7 +97,7 @@ def test_layers_of_other_architectures_are_not_found():
     assert find_layers(nn.Sequential(nn.Linear(2, 2))) is None
 
 
-# These encoders cannot run without any layer: with all layers frozen the whole model is used (test_features.py).
+# These encoders cannot run without any layer: with all layers frozen the whole model is used.
 NEED_A_LAYER = {"deberta-v2"} | ({"electra", "electra-narrow"} if transformers.__version__ < "5" else set())
 SPLITS = [
     (name, depth) for name in ARCHITECTURES for depth in range(DEPTH + 1) if depth < DEPTH or name not in NEED_A_LAYER
@@ -133,10 +127,6 @@ def test_the_prefix_stops_before_the_trainable_layers(name):
     assert ran == [0]
 
 
-def without_layers(hidden_states, *args, **kwargs):
-    return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
-
-
 def test_a_prefix_that_never_reaches_a_layer_says_so():
     _, view, stack = views("bert")
     view.bert.encoder.forward = without_layers
@@ -149,7 +139,7 @@ def test_gradients_of_the_trainable_layers_are_those_of_the_whole_model(name):
     model = tiny_model(name)
     twin = copy.deepcopy(model)
     for m in (model, twin):
-        freeze(m, find_layers(m), 2)
+        LayeredModel(m, LABELS, 2).freeze()
     target = torch.ones(4, LABELS)
     nn.functional.mse_loss(model(input_ids=ids, attention_mask=mask).logits, target).backward()
     prefix, suffix = split_at(feature_view(twin, LABELS), find_layers(twin), 2)
@@ -214,50 +204,3 @@ def test_first_token_attention_drops_out_in_training_only():
         torch.manual_seed(0)
         first, *others = runs()
     assert not any(torch.equal(first, other) for other in others)
-
-
-@pytest.mark.parametrize(("name", "depth"), list(itertools.product(ARCHITECTURES, (1, DEPTH))))
-def test_frozen_is_what_the_frozen_layers_compute_with(name, depth):
-    """The oracle: change one parameter after the other, and see whether the prefix's output moves."""
-    model, view, stack = views(name)
-    frozen = set(freeze(model, stack, depth))
-    prefix = split_at(view, stack, depth).prefix
-    moves = set()
-    with torch.no_grad():
-        before = prefix(ids, mask)
-        for key, parameter in model.named_parameters():
-            kept = parameter.clone()
-            parameter += torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
-            if float((prefix(ids, mask) - before).abs().max()) > 1e-3:
-                moves.add(key)
-            parameter.copy_(kept)
-    inside = (f"{stack.embeddings}.", *(f"{stack.layers}.{i}." for i in range(depth)))
-    assert moves <= frozen
-    assert all(key.startswith(inside) for key in frozen - moves)  # a bias of the keys, say, moves nothing
-    assert EXTRA_TABLES.get(name, set()) <= frozen
-    assert {key for key, p in model.named_parameters() if not p.requires_grad} == frozen
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_nothing_is_frozen_at_depth_0(name):
-    model, _, stack = views(name)
-    assert freeze(model, stack, 0) == []
-    assert all(p.requires_grad for p in model.parameters())
-
-
-def test_what_the_user_froze_stays_frozen():
-    model, _, stack = views("bert")
-    model.bert.pooler.dense.weight.requires_grad_(False)
-    frozen = freeze(model, stack, 1)
-    assert not model.bert.pooler.dense.weight.requires_grad
-    assert "bert.pooler.dense.weight" not in frozen
-    assert model.bert.pooler.dense.bias.requires_grad
-
-
-def test_an_encoder_that_cannot_be_stopped_is_frozen_by_names():
-    model, _, stack = views("bert")
-    model.bert.encoder.forward = without_layers
-    frozen = freeze(model, stack, 1)
-    inside = ("bert.embeddings.", "bert.encoder.layer.0.")
-    assert frozen == [key for key, _ in model.named_parameters() if key.startswith(inside)]
-    assert all(p.grad is None for p in model.parameters())
