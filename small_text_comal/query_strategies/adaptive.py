@@ -113,7 +113,7 @@ class Adaptive(PoolQueryStrategy):
     """
 
     def _select(self, pool: Pool, n: int) -> np.ndarray:
-        scores = adaptive_scores(pool.probabilities, pool.cardinality)
+        scores = adaptive_scores(pool.centred, pool.cardinality)
         rankings = np.stack([seeded_top_n(of_beta, n, self.rng) for of_beta in scores])
         start = int(self.rng.integers(len(BETAS))) if n < len(BETAS) else 0
         return round_robin(rankings, n, start=start)

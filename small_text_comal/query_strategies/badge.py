@@ -80,4 +80,4 @@ class MultiLabelBADGE(PoolQueryStrategy):
     """
 
     def _select(self, pool: Pool, n: int) -> np.ndarray:
-        return gradient_k_means_plus_plus(pool.probabilities, pool.features, n, rng=self.rng)
+        return gradient_k_means_plus_plus(pool.centred, pool.features, n, rng=self.rng)

@@ -9,6 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 
+from small_text_comal.method.thresholds import centred
 from small_text_comal.query_strategies.base import PoolQueryStrategy, seeded_top_n
 from small_text_comal.query_strategies.pool import Pool
 
@@ -164,6 +165,6 @@ class BESRA(PoolQueryStrategy):
         self.estimation_size = estimation_size
 
     def _select(self, pool: Pool, n: int) -> np.ndarray:
-        passes = pool.sampled_probabilities(self.samples, self.rng)
+        passes = centred(pool.sampled_probabilities(self.samples, self.rng), pool.thresholds)
         chosen = self.rng.choice(len(pool), size=min(self.estimation_size, len(pool)), replace=False)
         return diverse_top_half(expected_score_gain(passes, passes[:, chosen], alpha=self.alpha), n, rng=self.rng)

@@ -142,4 +142,4 @@ class CVIRS(ScoreQueryStrategy):
     """
 
     def _scores(self, pool: Pool) -> np.ndarray:
-        return cvirs_scores(pool.probabilities, pool.labels)
+        return cvirs_scores(pool.centred, pool.labels)

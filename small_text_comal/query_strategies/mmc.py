@@ -97,5 +97,5 @@ class MMC(ScoreQueryStrategy):
 
     def _scores(self, pool: Pool) -> np.ndarray:
         seen = pool.labels.sum(axis=1)
-        counts = predicted_label_counts(pool.labeled_probabilities, seen, pool.probabilities)
-        return loss_reduction(pool.probabilities, counts)
+        counts = predicted_label_counts(pool.labeled_centred, seen, pool.centred)
+        return loss_reduction(pool.centred, counts)

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix, issparse
 from small_text_comal.classifiers.contract import classifier_method
 from small_text_comal.host import dense_probabilities
 from small_text_comal.method.label_space import LabelSpace
+from small_text_comal.method.thresholds import centred
 
 __all__ = ["Pool", "checked_labels"]
 
@@ -71,6 +72,20 @@ class Pool:
     def thresholds(self) -> np.ndarray:
         """The cut above which each label is predicted, (C,); 0.5 where the classifier has none of its own."""
         return np.asarray(getattr(self._classifier, "thresholds", np.full(self.labels.shape[1], 0.5, np.float32)))
+
+    @cached_property
+    def centred(self) -> np.ndarray:
+        """Probabilities of the unlabeled documents seen from the cuts, (N, C): 0.5 where a label is just predicted.
+
+        A strategy that asks which labels are positive, or how unsure the classifier is, has to ask them. At cuts of
+        0.5, as in the papers, they are the probabilities.
+        """
+        return centred(self.probabilities, self.thresholds)
+
+    @cached_property
+    def labeled_centred(self) -> np.ndarray:
+        """`centred` of the labeled documents, (L, C)."""
+        return centred(self.labeled_probabilities, self.thresholds)
 
     @cached_property
     def features(self) -> np.ndarray:

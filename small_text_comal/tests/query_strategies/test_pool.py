@@ -1,0 +1,66 @@
+"""What a strategy sees of a query, and that cuts other than 0.5 move what it asks for."""
+
+import numpy as np
+import pytest
+from pool_fakes import random_pool
+
+from small_text_comal.query_strategies.pool import Pool
+from small_text_comal.query_strategies.registry import make_strategy
+
+
+def seen(pool):
+    return Pool(pool.clf, pool.dataset, pool.indices_unlabeled, pool.indices_labeled, pool.labels, strategy="Test")
+
+
+def odds(p):
+    return p / (1 - p)
+
+
+def test_without_cuts_of_its_own_a_classifier_cuts_at_one_half():
+    pool = seen(random_pool(seed=0))
+    np.testing.assert_array_equal(pool.thresholds, np.full(4, 0.5))
+    np.testing.assert_allclose(pool.centred, pool.probabilities, rtol=1e-12)
+
+
+def test_centred_probabilities_are_those_of_odds_divided_by_the_cuts_odds():
+    fake = random_pool(seed=0)
+    fake.clf.thresholds = np.array([0.1, 0.3, 0.5, 0.9], dtype=np.float32)
+    pool = seen(fake)
+    np.testing.assert_allclose(odds(pool.centred), odds(pool.probabilities) / odds(pool.thresholds), rtol=1e-4)
+    np.testing.assert_array_equal(pool.centred >= 0.5, pool.probabilities >= pool.thresholds)
+
+
+def test_quantities_are_computed_once_a_query():
+    fake = random_pool(seed=0)
+    pool, calls = seen(fake), []
+    read = fake.clf.features
+    fake.clf.features = lambda dataset: calls.append(len(dataset)) or read(dataset)
+    for _ in range(2):
+        assert pool.features.shape == (30, 5)
+        assert pool.labeled_features.shape == (12, 5)
+    assert calls == [30, 12]
+
+
+@pytest.mark.parametrize("name", ["MMC", "Adaptive", "MultiLabelBADGE", "CVIRS", "BESRA"])
+def test_strategies_that_ask_which_labels_are_positive_ask_from_the_cuts(name):
+    fake, half = random_pool(seed=1), np.full(4, 0.5)
+    fake.clf.sampled_probabilities = _moved_opinions(random_pool(seed=1).clf, half)
+    at_one_half = fake.query(make_strategy(name, seed=0), 10).tolist()
+    # moved probabilities, and cuts moved along: to a strategy that asks from the cuts nothing has changed
+    cuts = np.array([0.2, 0.4, 0.6, 0.8])
+    moved_odds = odds(fake.clf.probabilities.astype(float)) * odds(cuts)
+    fake.clf.probabilities = (moved_odds / (1 + moved_odds)).astype(np.float64)
+    fake.clf.sampled_probabilities = _moved_opinions(random_pool(seed=1).clf, cuts)
+    moved_without_cuts = fake.query(make_strategy(name, seed=0), 10).tolist()
+    fake.clf.thresholds = cuts
+    assert fake.query(make_strategy(name, seed=0), 10).tolist() == at_one_half
+    assert moved_without_cuts != at_one_half
+
+
+def _moved_opinions(clf, cuts):
+    def opinions(dataset, samples, seed=None):
+        p = clf.sampled_probabilities(dataset, samples, seed=seed).astype(float).clip(0.01, 0.99)
+        moved = odds(p) * odds(cuts)
+        return moved / (1 + moved)
+
+    return opinions
