@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from pool_fakes import random_pool
 
+from small_text_comal.method.thresholds import centred
+from small_text_comal.query_strategies import besra
 from small_text_comal.query_strategies.pool import Pool
 from small_text_comal.query_strategies.registry import make_strategy
 
@@ -41,26 +43,29 @@ def test_quantities_are_computed_once_a_query():
     assert calls == [30, 12]
 
 
-@pytest.mark.parametrize("name", ["MMC", "Adaptive", "MultiLabelBADGE", "CVIRS", "BESRA"])
+@pytest.mark.parametrize("name", ["MMC", "Adaptive", "MultiLabelBADGE", "CVIRS"])
 def test_strategies_that_ask_which_labels_are_positive_ask_from_the_cuts(name):
-    fake, half = random_pool(seed=1), np.full(4, 0.5)
-    fake.clf.sampled_probabilities = _moved_opinions(random_pool(seed=1).clf, half)
+    fake = random_pool(seed=1)
     at_one_half = fake.query(make_strategy(name, seed=0), 10).tolist()
     # moved probabilities, and cuts moved along: to a strategy that asks from the cuts nothing has changed
     cuts = np.array([0.2, 0.4, 0.6, 0.8])
-    moved_odds = odds(fake.clf.probabilities.astype(float)) * odds(cuts)
-    fake.clf.probabilities = (moved_odds / (1 + moved_odds)).astype(np.float64)
-    fake.clf.sampled_probabilities = _moved_opinions(random_pool(seed=1).clf, cuts)
+    moved = odds(fake.clf.probabilities.astype(float)) * odds(cuts)
+    fake.clf.probabilities = moved / (1 + moved)
     moved_without_cuts = fake.query(make_strategy(name, seed=0), 10).tolist()
     fake.clf.thresholds = cuts
     assert fake.query(make_strategy(name, seed=0), 10).tolist() == at_one_half
     assert moved_without_cuts != at_one_half
 
 
-def _moved_opinions(clf, cuts):
-    def opinions(dataset, samples, seed=None):
-        p = clf.sampled_probabilities(dataset, samples, seed=seed).astype(float).clip(0.01, 0.99)
-        moved = odds(p) * odds(cuts)
-        return moved / (1 + moved)
-
-    return opinions
+def test_besra_weighs_opinions_from_the_cuts(monkeypatch):
+    fake, given = random_pool(seed=1), []
+    fake.clf.thresholds = np.array([0.2, 0.4, 0.6, 0.8])
+    gain = besra.expected_score_gain
+    monkeypatch.setattr(
+        besra, "expected_score_gain", lambda p, *args, **kwargs: given.append(p) or gain(p, *args, **kwargs)
+    )
+    strategy = make_strategy("BESRA", seed=0, samples=3)
+    fake.query(strategy, 5)
+    seed = int(np.random.default_rng(0).integers(2**31))
+    opinions = fake.clf.sampled_probabilities(fake.dataset[fake.indices_unlabeled], 3, seed=seed)
+    np.testing.assert_allclose(given[0], centred(opinions, fake.clf.thresholds))
