@@ -9,6 +9,7 @@ import torch
 from tiny_host import EXACT
 
 from small_text_comal import CoMALClassificationFactory, FeatureCacheArguments
+from small_text_comal.encoder.precision import Precision
 from small_text_comal.host import model_arguments
 
 
@@ -46,6 +47,17 @@ def test_probabilities_are_those_of_the_weights_that_are_there(world, change):
     np.testing.assert_allclose(
         clf.label_probabilities(world.dataset), plain_probabilities(clf, world.dataset), atol=1e-5
     )
+
+
+def test_another_number_format_makes_another_encoder(world, monkeypatch):
+    """As when the host turns its mixed precision on, because the model is on a GPU now."""
+    clf = world.classifier()
+    before, options = clf.encoder, {"device_type": "cpu", "dtype": torch.bfloat16, "enabled": True}
+    assert clf.encoder is before
+    monkeypatch.setattr(type(clf), "autocast_options", options)
+    assert clf.encoder is not before
+    assert clf.encoder is clf.encoder
+    assert clf.encoder.precision == Precision(**options)
 
 
 def embeddings(clf, dataset):

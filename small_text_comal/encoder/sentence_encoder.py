@@ -204,4 +204,4 @@ def _checked_texts(texts: Sequence[str]) -> list[str]:
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"texts: expected str, got {type(text).__name__} in row {row}: {text!r}")
-    return texts
+    return [str(text) for text in texts]  # NumPy's own str among them

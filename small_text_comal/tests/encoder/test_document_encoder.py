@@ -22,7 +22,7 @@ from tiny_encoders import (
     token_rows,
 )
 
-from small_text_comal.encoder import document_encoder as features_module
+from small_text_comal.encoder import document_encoder as encoder_module
 from small_text_comal.encoder.document_encoder import DocumentEncoder
 from small_text_comal.encoder.documents import Documents
 from small_text_comal.encoder.precision import Precision
@@ -33,7 +33,7 @@ def layer(encoder, model, i):
 
 
 def test_docstring_examples():
-    assert doctest.testmod(features_module).failed == 0
+    assert doctest.testmod(encoder_module).failed == 0
 
 
 @pytest.mark.parametrize("with_cache", [False, True])
@@ -361,3 +361,30 @@ def test_autocast_surrounds_prefix_and_suffix():
     assert prepared == 2  # the prefix, and the fingerprint
     streamed_logits(encoder, ROWS, batch_size=100)
     assert len(precision.entered) == prepared + 1
+
+
+def test_the_route_is_chosen_once_on_the_first_documents(monkeypatch):
+    tried, choose = [], encoder_module.choose_route
+    monkeypatch.setattr(encoder_module, "choose_route", lambda *a, **k: tried.append(a[1]) or choose(*a, **k))
+    encoder = DocumentEncoder(tiny_model("bert"), LABELS, cache=small_cache())
+    first = Documents(ROWS)
+    for documents in (Documents([]), first, Documents(token_rows([2])), first):
+        encoder.prepare(documents, 4)
+    assert tried == [first]
+
+
+def test_making_an_encoder_changes_nothing_and_freezing_is_a_step():
+    model = tiny_model("bert")
+    encoder = DocumentEncoder(model, LABELS)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    encoder.freeze()
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == set(encoder.layered.frozen_weights) != set()
+
+
+def test_before_prepare_frozen_layers_are_in_evaluation_mode():
+    model = tiny_model("bert")
+    encoder = DocumentEncoder(model, LABELS, frozen_layers=2)
+    encoder.set_training(True)
+    modes = [layer.output.dropout.training for layer in model.bert.encoder.layer]
+    assert (model.bert.embeddings.dropout.training, modes) == (False, [False, False, True])

@@ -14,8 +14,10 @@ from safetensors.torch import save_file
 from vector_contents import KEYS, D, assert_holds, filled, opened, segments, vectors
 
 import small_text_comal
-from small_text_comal.encoder import vector_cache as cache_module
+from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder import vector_files
+from small_text_comal.encoder.sentence_encoder import SentenceEncoder
+from small_text_comal.encoder.vector_cache import VectorCache
 from small_text_comal.encoder.vector_files import Segment, write_segment
 
 # Another process of the same cache: `store` is open, `put(i)` stores document i as this file's `vectors` have it.
@@ -119,14 +121,12 @@ def test_an_embedding_that_was_killed_goes_on_where_it_was(tmp_path):
     """
     finished(other_process(tmp_path, lines), -signal.SIGKILL)
     calls = []
-    from small_text_comal.config import FeatureCacheArguments
-    from small_text_comal.encoder.sentence_encoder import SentenceEncoder
 
     def embed(texts):
         calls.extend(texts)
         return [[1.0, float(text)] for text in texts]
 
-    cache = cache_module.VectorCache(FeatureCacheArguments(dtype="float32", folder=tmp_path))
+    cache = VectorCache(FeatureCacheArguments(dtype="float32", folder=tmp_path))
     SentenceEncoder(embed, name="n", cache=cache).encode_texts([str(i) for i in range(20)])
     assert calls == [str(i) for i in range(8, 20)]
 
