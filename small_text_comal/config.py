@@ -75,6 +75,7 @@ class ContrastiveBranchArguments:
     patience: int = 6
     stop_gradient: bool = True
     negatives: str = "shared"
+    sampled_negatives: int | None = None
     decoupling: str = "label"
     contrastive: bool = True
     reconstruction: bool = True
@@ -90,6 +91,8 @@ class ContrastiveBranchArguments:
         _require_number(self.temperature, "temperature", minimum=MIN_TEMPERATURE)
         for field in ("stop_gradient", "contrastive", "reconstruction"):
             _require(isinstance(getattr(self, field), bool), field, "True or False", getattr(self, field))
+        if self.sampled_negatives is not None:
+            _require_count(self.sampled_negatives, "sampled_negatives", minimum=2)
         _require(self.negatives in NEGATIVES, "negatives", f"one of {NEGATIVES}", self.negatives)
         _require(self.decoupling in DECOUPLING, "decoupling", f"one of {DECOUPLING}", self.decoupling)
         _require(self.activation in ACTIVATIONS, "activation", f"one of {ACTIVATIONS}", self.activation)
