@@ -185,7 +185,12 @@ class FoldedBranch:
 
 
 def branch_loss(
-    output: BranchOutput, features: Tensor, labels: Tensor, arguments: ContrastiveBranchArguments
+    output: BranchOutput,
+    features: Tensor,
+    labels: Tensor,
+    arguments: ContrastiveBranchArguments,
+    *,
+    generator: torch.Generator | None = None,
 ) -> BranchLoss:
     """Return L = L_msc + alpha L_rec + beta L_cls (eq. 6).
 
@@ -198,6 +203,7 @@ def branch_loss(
     features : (B, D)
     labels : (B, C) of 0 and 1
     arguments : weights and variants
+    generator : CPU generator that draws the sampled negatives; None takes the global one
 
     Examples
     --------
@@ -210,7 +216,7 @@ def branch_loss(
     zero = features.new_zeros((), dtype=torch.float32)
     contrastive = reconstruction = classification = zero
     if arguments.contrastive:
-        contrastive = _contrastive_loss(output.latent, labels, arguments)
+        contrastive = _contrastive_loss(output.latent, labels, arguments, generator)
     if output.reconstruction is not None and output.logits is not None:
         precise = torch.promote_types(features.dtype, torch.float32)
         reconstruction = functional.mse_loss(output.reconstruction.to(precise), features.to(precise))
@@ -219,10 +225,19 @@ def branch_loss(
     return BranchLoss(total, contrastive, reconstruction, classification)
 
 
-def _contrastive_loss(latent: Tensor, labels: Tensor, arguments: ContrastiveBranchArguments) -> Tensor:
+def _contrastive_loss(
+    latent: Tensor, labels: Tensor, arguments: ContrastiveBranchArguments, generator: torch.Generator | None
+) -> Tensor:
     if arguments.decoupling == "none":
         return document_supcon_loss(latent[:, 0], labels, temperature=arguments.temperature)
-    return multi_label_supcon_loss(latent, labels, temperature=arguments.temperature, negatives=arguments.negatives)
+    return multi_label_supcon_loss(
+        latent,
+        labels,
+        temperature=arguments.temperature,
+        negatives=arguments.negatives,
+        sampled_negatives=arguments.sampled_negatives,
+        generator=generator,
+    )
 
 
 def _linear(in_features: int, out_features: int, generator: torch.Generator | None) -> nn.Linear:

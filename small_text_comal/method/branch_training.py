@@ -78,7 +78,8 @@ class BranchTrainer:
         """Return the branch's loss with gradient to the features (``stop_gradient=False``)."""
         features = features.float()
         with torch.autocast(features.device.type, enabled=False):
-            return branch_loss(self.branch(features), features, labels, self.arguments).total
+            output = self.branch(features)
+            return branch_loss(output, features, labels, self.arguments, generator=self.generator).total
 
     def _step(self, features: Tensor, labels: Tensor, where: str) -> float:
         loss = self.joint_loss(features, labels)

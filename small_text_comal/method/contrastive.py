@@ -6,79 +6,16 @@ so memory grows with B * C * block and never with (B * C)^2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from small_text_comal.config import MIN_TEMPERATURE, NEGATIVES
+from small_text_comal.method.pair_denominators import ColumnWeights, log_denominators
 
 __all__ = ["document_supcon_loss", "multi_label_supcon_loss"]
-
-_BLOCK_BYTES = {"cpu": 4 * 2**20, "cuda": 256 * 2**20}  # of one block of pairs: about the CPU's cache; GPUs want more
-_KEEP_BYTES = 128 * 2**20  # pairs up to this size are kept for backward
-
-
-class _LogDenominator(torch.autograd.Function):
-    """log sum_{j != i} exp((z_i . z_j - 1) / temperature) for unit rows z (n, Z); -inf for a single row.
-
-    Each unordered pair is computed once, a block at a time. Few pairs are kept for backward; many are dropped and
-    computed again, so that memory never grows with n^2.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, temperature: float, block_size: int, keep: bool) -> Tensor:
-        sums = z.new_zeros(len(z))
-        kept = []
-        for rows, later in _blocks(len(z), block_size):
-            weights = _pair_weights(z, rows, temperature)
-            sums[rows] += weights.sum(dim=1)
-            sums[later] += weights[:, len(weights) :].sum(dim=0)
-            if keep and ctx.needs_input_grad[0]:
-                kept.append(weights)
-        ctx.save_for_backward(z, sums, *kept)
-        ctx.temperature, ctx.block_size = temperature, block_size
-        return sums.log()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        z, sums, *kept = ctx.saved_tensors
-        coefficient = torch.where(sums > 0, grad / sums, torch.zeros_like(sums))
-        grad_z = torch.zeros_like(z)
-        for number, (rows, later) in enumerate(_blocks(len(z), ctx.block_size)):
-            weights = kept[number] if kept else _pair_weights(z, rows, ctx.temperature)
-            # pair (i, j) stands in the denominators of both
-            weights = weights * (coefficient[rows, None] + coefficient[None, rows.start :])
-            grad_z[rows].addmm_(weights, z[rows.start :])
-            grad_z[later].addmm_(weights[:, len(weights) :].T, z[rows])
-        return grad_z.div_(ctx.temperature), None, None, None
-
-
-def _blocks(n: int, block_size: int) -> Iterator[tuple[slice, slice]]:
-    """Blocks of rows, each with the slice of all later rows."""
-    for start in range(0, n, block_size):
-        stop = min(start + block_size, n)
-        yield slice(start, stop), slice(stop, n)
-
-
-def _pair_weights(z: Tensor, rows: slice, temperature: float) -> Tensor:
-    """exp((z_i . z_j - 1) / temperature) for i in `rows` and j from the first of them on, 0 where i = j."""
-    weights = torch.mm(z[rows], z[rows.start :].T).sub_(1).mul_(1 / temperature).exp_()
-    weights[:, : len(weights)].fill_diagonal_(0)
-    return weights
-
-
-def _log_denominators(z: Tensor, temperature: float, block_size: int | None) -> Tensor:
-    n, bytes_each = len(z), z.element_size()
-    if block_size is not None:
-        return _LogDenominator.apply(z, temperature, block_size, False)
-    block_size = max(64, _BLOCK_BYTES["cpu" if z.device.type == "cpu" else "cuda"] // (bytes_each * max(n, 1)))
-    keep = n * (n + min(n, block_size)) // 2 * bytes_each <= _KEEP_BYTES
-    return _LogDenominator.apply(z, temperature, block_size, keep)
 
 
 def _normalized(latent: Tensor, temperature: float) -> Tensor:
@@ -87,14 +24,20 @@ def _normalized(latent: Tensor, temperature: float) -> Tensor:
     return functional.normalize(latent.to(torch.promote_types(latent.dtype, precise)), dim=-1)
 
 
-def _classes(labels: Tensor, negatives: str) -> Tensor:
-    """Class of each pair (i, j): j if positive, else C ("shared") or C + j ("per-label"). (B, C) int64."""
-    num_labels = labels.shape[1]
-    positive_class = torch.arange(num_labels, device=labels.device)
-    negative_class = torch.full_like(positive_class, num_labels)
-    if negatives == "per-label":
-        negative_class = positive_class + num_labels
-    return torch.where(labels, positive_class, negative_class)
+class _Anchors(NamedTuple):
+    """Which pairs (i, j) of a batch are anchors, and how the sampled ones stand for all.
+
+    `rows` (n,) flat positions i * C + j; `classes` (n,) of them; `sizes` (K,) of the classes in the whole batch;
+    `stands_for` (n,), how many anchors each stands for; `pairs` (K,), how many pairs of a class each of its sampled
+    pairs stands for; `columns`, weights in the denominators, None where all pairs are present.
+    """
+
+    rows: Tensor
+    classes: Tensor
+    sizes: Tensor
+    stands_for: Tensor
+    pairs: Tensor
+    columns: ColumnWeights | None
 
 
 def multi_label_supcon_loss(
@@ -103,6 +46,8 @@ def multi_label_supcon_loss(
     *,
     temperature: float = 0.07,
     negatives: str = "shared",
+    sampled_negatives: int | None = None,
+    generator: torch.Generator | None = None,
     block_size: int | None = None,
 ) -> Tensor:
     """Return the multi-label supervised contrastive loss of a batch (paper eq. 3).
@@ -112,6 +57,16 @@ def multi_label_supcon_loss(
     The loss is the mean over ALL B * C anchors, where an anchor without a positive counts 0, as in the authors' code;
     other supervised contrastive losses average over the anchors that have one.
 
+    With `sampled_negatives` = s only s of the n negative pairs are drawn, without replacement, and reweighted:
+
+    - as anchors each counts n / s times;
+    - in a positive anchor's denominator each counts n / s times, in a sampled negative's (n - 1) / (s - 1) times;
+    - the similarity of two pairs of a negative class counts n (n - 1) / (s (s - 1)) times.
+
+    The similarities of positives and every denominator are then unbiased. The logarithm of a denominator is not: it
+    comes out too small by about half the squared relative error of the sum, which falls as 1 / s. With s >= n nothing
+    is drawn and the loss is the full one.
+
     Parameters
     ----------
     latent : (B, C, Z) raw latent vectors, normalised here
@@ -119,6 +74,8 @@ def multi_label_supcon_loss(
     temperature : tau, at least 0.003
     negatives : "shared" (paper), "per-label" (a negative class for each label) or "none" (negatives are neither
         anchors nor in denominators; the mean stays over B * C)
+    sampled_negatives : negative pairs used of a batch, at least 2; None: all
+    generator : CPU generator that draws them; None takes the global one
     block_size : rows of pairs held at a time; None picks what suits the device, and keeps up to 128 MiB of pairs for
         backward. It changes memory, not the value.
 
@@ -129,7 +86,7 @@ def multi_label_supcon_loss(
     Raises
     ------
     ValueError
-        On other shapes, an unknown `negatives`, a temperature below 0.003.
+        On other shapes, an unknown `negatives`, fewer than 2 sampled negatives, a temperature below 0.003.
 
     Examples
     --------
@@ -143,22 +100,64 @@ def multi_label_supcon_loss(
         )
     if negatives not in NEGATIVES:
         raise ValueError(f"negatives: expected one of {NEGATIVES}, got {negatives!r}")
+    if sampled_negatives is not None and sampled_negatives < 2:
+        raise ValueError(f"sampled_negatives: expected None or an integer >= 2, got {sampled_negatives!r}")
     _check(temperature, block_size)
-    labels = labels.bool()
     with torch.autocast(latent.device.type, enabled=False):
-        z = _normalized(latent, temperature).flatten(0, 1)
-        classes = _classes(labels, negatives).flatten()
-        if negatives == "none":
-            z, classes = z[labels.flatten()], classes[labels.flatten()]
-        counts = torch.bincount(classes, minlength=2 * labels.shape[1]).to(z.dtype)
-        class_sums = z.new_zeros(len(counts), z.shape[1]).index_add(0, classes, z)
-        # sum over the anchors of a class of their mean similarity to its other members: (|S|^2 - sum |z|^2) / (m - 1)
-        squares = z.new_zeros(len(counts)).index_add(0, classes, z.square().sum(dim=1))
-        paired = counts > 1
-        similarity = (class_sums.square().sum(dim=1) - squares)[paired] / (counts[paired] - 1)
-        positive = similarity.sum() - counts[paired].sum()  # minus 1 an anchor: the exponents above are shifted by it
-        log_denominator = _log_denominators(z, temperature, block_size)[paired[classes]].sum()
-        return (log_denominator - positive / temperature) / max(labels.numel(), 1)
+        rows = _anchor_rows(labels.bool(), negatives, sampled_negatives, generator)
+        z = _normalized(latent.flatten(0, 1)[rows], temperature)
+        anchors = _anchors(labels.bool(), rows, negatives, z.dtype)
+        paired = anchors.sizes > 1
+        weights = torch.where(paired[anchors.classes], anchors.stands_for, 0)
+        log_denominator = log_denominators(z, temperature, weights=anchors.columns, block_size=block_size)
+        # an anchor without a positive counts 0, and alone in its batch its denominator is empty
+        log_denominator = log_denominator[weights > 0] @ weights[weights > 0]
+        similarity = _similarity_sums(z, anchors)[paired] @ (anchors.pairs[paired] / (anchors.sizes[paired] - 1))
+        # the denominators' exponents are shifted by 1 / temperature
+        return (log_denominator + (weights.sum() - similarity) / temperature) / max(labels.numel(), 1)
+
+
+def _anchor_rows(
+    labels: Tensor, negatives: str, sampled_negatives: int | None, generator: torch.Generator | None
+) -> Tensor:
+    """Flat positions of the anchors, in order: of all pairs, or of the positive and the sampled negative ones."""
+    flat = labels.flatten()
+    if negatives == "none":
+        return flat.nonzero()[:, 0]
+    n_negatives = flat.numel() - int(flat.sum())
+    if sampled_negatives is None or sampled_negatives >= n_negatives:
+        return torch.arange(flat.numel(), device=flat.device)
+    drawn = torch.randperm(n_negatives, generator=generator)[:sampled_negatives].to(flat.device)
+    chosen = flat.clone()
+    chosen[(~flat).nonzero()[drawn, 0]] = True
+    return chosen.nonzero()[:, 0]
+
+
+def _anchors(labels: Tensor, rows: Tensor, negatives: str, dtype: torch.dtype) -> _Anchors:
+    num_labels = labels.shape[1]
+    positive = labels.flatten()[rows]
+    label = rows % num_labels
+    # class j for positives, C ("shared") or C + j ("per-label") for negatives
+    classes = torch.where(positive, label, num_labels + (label if negatives == "per-label" else 0))
+    of_label = labels.sum(dim=0)
+    sizes = torch.cat([of_label, len(labels) - of_label]).to(dtype)
+    if negatives != "per-label":
+        sizes = torch.cat([sizes[:num_labels], sizes[num_labels:].sum()[None]])
+    stands_for, pairs = torch.ones(len(rows), dtype=dtype, device=rows.device), torch.ones_like(sizes)
+    n, s = labels.numel() - int(of_label.sum()), len(rows) - int(positive.sum())
+    if negatives == "none" or s == n:
+        return _Anchors(rows, classes, sizes, stands_for, pairs, None)
+    stands_for[~positive] = n / s
+    pairs[num_labels:] = n * (n - 1) / (s * (s - 1))
+    excess = torch.where(positive, n / s - 1, (n - 1) / (s - 1) - 1).to(dtype)
+    return _Anchors(rows, classes, sizes, stands_for, pairs, ColumnWeights(excess, (~positive).to(dtype)))
+
+
+def _similarity_sums(z: Tensor, anchors: _Anchors) -> Tensor:
+    """Sum of z_a . z_b over the ordered pairs a != b of each class, (K,): |sum of z|^2 - sum of |z|^2."""
+    sums = z.new_zeros(len(anchors.sizes), z.shape[1]).index_add(0, anchors.classes, z)
+    squares = z.new_zeros(len(anchors.sizes)).index_add(0, anchors.classes, z.square().sum(dim=1))
+    return sums.square().sum(dim=1) - squares
 
 
 def document_supcon_loss(
@@ -204,7 +203,8 @@ def document_supcon_loss(
         positive = ((label_sums.square().sum(dim=1) - squares) / (counts - 1)).sum() - counts.sum()
         anchors_of_document = membership.sum(dim=1)
         is_anchor = anchors_of_document > 0
-        log_denominator = _log_denominators(z, temperature, block_size)[is_anchor] @ anchors_of_document[is_anchor]
+        log_denominator = log_denominators(z, temperature, block_size=block_size)
+        log_denominator = log_denominator[is_anchor] @ anchors_of_document[is_anchor]
         return (log_denominator - positive / temperature) / counts.sum().clamp(min=1)
 
 

@@ -185,7 +185,7 @@ def test_document_loss_in_blocks_is_the_whole_loss(block_size):
 
 @pytest.mark.parametrize("keep_bytes", [0, 2**27])
 def test_many_pairs_fall_into_blocks_kept_or_not_for_backward_without_changing_the_loss(monkeypatch, keep_bytes):
-    monkeypatch.setattr("small_text_comal.method.contrastive._KEEP_BYTES", keep_bytes)
+    monkeypatch.setattr("small_text_comal.method.pair_denominators._KEEP_BYTES", keep_bytes)
     latent, labels = random_latent(250, 4, 3).requires_grad_(), random_labels(250, 4)
     loss = multi_label_supcon_loss(latent, labels)
     gradients = [torch.autograd.grad(loss, latent, retain_graph=True)[0] for _ in range(2)]  # the second like the first
