@@ -9,6 +9,7 @@ from small_text_comal.host.versions import HOST_VERSION, IS_HOST_2  # first: it 
 from small_text import PoolBasedActiveLearner
 from small_text.classifiers.factories import AbstractClassifierFactory
 
+from small_text_comal.host.features import feature_vectors
 from small_text_comal.host.model_selection import HostSelection
 from small_text_comal.host.probabilities import dense_probabilities
 from small_text_comal.host.scripts import initialize_learner, make_dataset, model_arguments
@@ -26,6 +27,7 @@ __all__ = [
     "ScoringMixin",
     "check_query_input",
     "dense_probabilities",
+    "feature_vectors",
     "initialize_learner",
     "make_dataset",
     "model_arguments",
