@@ -16,8 +16,8 @@ def feature_vectors(clf: Any, dataset: Any) -> np.ndarray:
 
     Parameters
     ----------
-    clf : a fitted classifier of small-text. SetFit gives the vectors of its trained sentence encoder, which its head sees
-        (on 1.x not with a differentiable head), KimCNN its pooled convolutions, which its final layer sees.
+    clf : a fitted classifier of small-text. SetFit gives the vectors of its trained sentence encoder, which its head
+        sees (on 1.x not with a differentiable head), KimCNN its pooled convolutions, which its final layer sees.
         TransformerBasedClassification gives a mean over the last hidden states, without [CLS] but with padding, which
         is not what its head sees.
     dataset : N documents

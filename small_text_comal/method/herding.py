@@ -72,12 +72,13 @@ def herd(
     Notes
     -----
     The lazy greedy algorithm: gains only shrink, so a gain that is out of date is an upper bound, and only the leading
-    ones are computed again. The batch is exactly the plain greedy algorithm's. O(N R D + R L D + L^2 D) time, O(N + R
-    D) memory beside the features, for R references. h^2 where its definition gives none: zeros are left out if the
-    median is 0; with fewer than two different labeled documents, n references stand in for them; 1 if these are all
-    equal, too.
+    ones are computed again. The batch is exactly the plain greedy algorithm's. For R references O(N R D + R L D + L^2 D)
+    time, and O(N + (R + L) D) memory beside the features.
 
-    Permuting the pool permutes the batch. Between identical documents, the order of their uncertainties decides.
+    h^2 where its definition gives none: zeros are left out if the median is 0; with fewer than two different labeled
+    documents, the references stand in for them; it is 1 if these are all equal, too.
+
+    Permuting the pool permutes the batch; which of several identical documents is taken may change.
 
     Examples
     --------
@@ -107,7 +108,7 @@ def herd_in_detail(
     draw, ties = _seeded_keys(features, uncertainty, rng)
     drawn = np.argsort(draw, kind="stable")[:references]
     reference, labeled = _unit(features[drawn]), _unit(labeled_features)
-    kernel = _Kernel(reference, _squared_width(labeled, reference[: max(n, 2)]))
+    kernel = _Kernel(reference, _squared_width(labeled, reference))
     largest = uncertainty[drawn].max()
     weight = uncertainty[drawn] / largest if largest > 0 else np.ones(len(drawn))
     objective = _Objective(features, kernel, weight.astype(np.float32), kernel.nearest(labeled))
@@ -185,9 +186,9 @@ def _lazy_greedy(objective: _Objective, ties: np.ndarray, n: int) -> tuple[np.nd
     return positions, gains
 
 
-def _squared_width(labeled: np.ndarray, stand_ins: np.ndarray) -> float:
-    """h^2 of unit vectors (L, D) of the labeled documents, or of what stands in for them; see the notes of `herd`."""
-    for vectors in (labeled, stand_ins):
+def _squared_width(labeled: np.ndarray, reference: np.ndarray) -> float:
+    """h^2 for unit vectors of the labeled documents (L, D) and the references (R, D); see the notes of `herd`."""
+    for vectors in (labeled, reference):
         nearest = _to_nearest_other(vectors)
         if (nearest > 0).any():
             return float(np.median(nearest) or np.median(nearest[nearest > 0]))

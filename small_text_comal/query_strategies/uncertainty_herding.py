@@ -73,8 +73,8 @@ class UncertaintyHerding(PoolQueryStrategy):
 
     Parameters
     ----------
-    uncertainty : "entropy", "expected_f1", "least_confidence", or a function (q (N, C), labels (L, C) bool) -> (N,), not
-        negative, of the unlabeled documents' centred probabilities and the labeled documents' labels
+    uncertainty : "entropy", "expected_f1", "least_confidence", or a function (q (N, C), labels (L, C) bool) -> (N,) >=
+        0 of the unlabeled documents' centred probabilities and the labeled documents' labels
     seed : None, int or numpy Generator
         Draws the references and breaks ties.
 
