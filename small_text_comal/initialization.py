@@ -37,10 +37,12 @@ def herding_initialization(
     Two groups of documents, and one of each is enough.
 
     >>> features = np.array([[1.0, 0.0], [0.99, 0.1], [0.98, 0.2], [0.0, 1.0], [0.1, 0.99], [0.2, 0.98]])
-    >>> sorted(herding_initialization(features, 2, seed=0).tolist())
-    [1, 4]
+    >>> sorted((herding_initialization(features, 2, seed=0) // 3).tolist())
+    [0, 1]
     """
     features = np.asarray(features)
+    if not 1 <= n_samples <= len(features):
+        raise ValueError(f"n_samples: expected a number within [1, {len(features)}] (documents), got {n_samples}")
     return herd(features, features[:0], np.ones(len(features)), n_samples, rng=np.random.default_rng(seed))
 
 

@@ -19,6 +19,7 @@ __all__ = ["Herd", "herd", "herd_in_detail"]
 
 _STEPS = 2**11  # of a unit vector's component
 _BLOCK_VALUES = 2**20  # similarities computed at a time, 4 MiB
+_PAIRED = 1000  # references whose pairs are looked at
 _REFRESHED = 64  # gains brought up to date at a time
 
 
@@ -72,11 +73,12 @@ def herd(
     Notes
     -----
     The lazy greedy algorithm: gains only shrink, so a gain that is out of date is an upper bound, and only the leading
-    ones are computed again. The batch is exactly the plain greedy algorithm's. For R references O(N R D + R L D + L^2 D)
-    time, and O(N + (R + L) D) memory beside the features.
+    ones are computed again. The batch is exactly the plain greedy algorithm's. O(N R D + R L D + L^2 D) time and O(N +
+    (R + L) D) memory beside the features, for R references.
 
     h^2 where its definition gives none: zeros are left out if the median is 0; with fewer than two different labeled
-    documents, the references stand in for them; it is 1 if these are all equal, too.
+    documents it is the median of the squared distances between references, zeros left out likewise; 1 if these are all
+    equal, too.
 
     Permuting the pool permutes the batch; which of several identical documents is taken may change.
 
@@ -188,11 +190,18 @@ def _lazy_greedy(objective: _Objective, ties: np.ndarray, n: int) -> tuple[np.nd
 
 def _squared_width(labeled: np.ndarray, reference: np.ndarray) -> float:
     """h^2 for unit vectors of the labeled documents (L, D) and the references (R, D); see the notes of `herd`."""
-    for vectors in (labeled, reference):
-        nearest = _to_nearest_other(vectors)
-        if (nearest > 0).any():
-            return float(np.median(nearest) or np.median(nearest[nearest > 0]))
-    return 1.0
+    distance = _to_nearest_other(labeled)
+    if not (distance > 0).any():
+        distance = _between_pairs(reference)
+    if not (distance > 0).any():
+        return 1.0
+    return float(np.median(distance) or np.median(distance[distance > 0]))
+
+
+def _between_pairs(vectors: np.ndarray) -> np.ndarray:
+    """Squared distances of the pairs among the first of the unit vectors (R, D)."""
+    first = vectors[:_PAIRED]
+    return _squared_distance(first, first)[np.triu_indices(len(first), 1)]
 
 
 def _to_nearest_other(vectors: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Herding against a plain greedy search in loops, and whatever may not change a batch."""
 
 import doctest
+import itertools
 import math
 import statistics
 import tracemalloc
@@ -26,13 +27,14 @@ def squared_distance_by_loops(a, b):
 
 
 def width_by_loops(labeled, references):
-    for vectors in (labeled, references):
-        nearest = [
-            min((squared_distance_by_loops(v, w) for j, w in enumerate(vectors) if j != i), default=0.0)
-            for i, v in enumerate(vectors)
-        ]
-        if any(nearest):
-            return statistics.median(nearest) or statistics.median([d for d in nearest if d > 0])
+    nearest = [
+        min((squared_distance_by_loops(v, w) for j, w in enumerate(labeled) if j != i), default=0.0)
+        for i, v in enumerate(labeled)
+    ]
+    pairs = [squared_distance_by_loops(v, w) for v, w in itertools.combinations(references, 2)]
+    for distances in (nearest, pairs):
+        if any(distances):
+            return statistics.median(distances) or statistics.median([d for d in distances if d > 0])
     return 1.0
 
 
