@@ -4,13 +4,15 @@ from small_text_comal.classifiers.embedding import CoMALEmbeddingClassification
 from small_text_comal.classifiers.factories import CoMALClassificationFactory, CoMALEmbeddingClassificationFactory
 from small_text_comal.classifiers.transformer import CoMALClassification
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
-from small_text_comal.initialization import label_covering_initialization
+from small_text_comal.initialization import herding_initialization, label_covering_initialization
 from small_text_comal.method.branch import ContrastiveBranch
 from small_text_comal.method.contrastive import multi_label_supcon_loss
 from small_text_comal.method.label_space import LabelSpace
 from small_text_comal.method.prototypes import label_prototypes
 from small_text_comal.query_strategies.comal import CoMAL
 from small_text_comal.query_strategies.dense import WithDenseProbabilities
+from small_text_comal.query_strategies.max_herding import MaxHerding
+from small_text_comal.query_strategies.uncertainty_herding import UncertaintyHerding
 
 __version__ = "0.1.0"
 
@@ -24,7 +26,10 @@ __all__ = [
     "ContrastiveBranchArguments",
     "FeatureCacheArguments",
     "LabelSpace",
+    "MaxHerding",
+    "UncertaintyHerding",
     "WithDenseProbabilities",
+    "herding_initialization",
     "label_covering_initialization",
     "label_prototypes",
     "multi_label_supcon_loss",

@@ -1,4 +1,4 @@
-"""The paper's start of active learning: every label that can be seen is seen at least once."""
+"""The first documents: every label seen at least once, or, where no label is known, documents that cover the pool."""
 
 from __future__ import annotations
 
@@ -7,7 +7,43 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-__all__ = ["label_covering_initialization"]
+from small_text_comal.method.herding import herd
+
+__all__ = ["herding_initialization", "label_covering_initialization"]
+
+
+def herding_initialization(
+    features: np.ndarray, n_samples: int, *, seed: int | np.random.Generator | None = None
+) -> np.ndarray:
+    """Return documents that together cover a pool of which no label is known: MaxHerding without labeled documents.
+
+    Parameters
+    ----------
+    features : (N, D) float, one vector a document, of any encoder
+    n_samples : number of documents, at most N
+    seed : None, int or numpy Generator
+
+    Returns
+    -------
+    indices : (n_samples,) distinct, those that cover most first; see `method.herding.herd`
+
+    Raises
+    ------
+    ValueError
+        On n_samples outside [1, N], another shape, NaN or infinity.
+
+    Examples
+    --------
+    Two groups of documents, and one of each is enough.
+
+    >>> features = np.array([[1.0, 0.0], [0.99, 0.1], [0.98, 0.2], [0.0, 1.0], [0.1, 0.99], [0.2, 0.98]])
+    >>> sorted((herding_initialization(features, 2, seed=0) // 3).tolist())
+    [0, 1]
+    """
+    features = np.asarray(features)
+    if not 1 <= n_samples <= len(features):
+        raise ValueError(f"n_samples: expected a number within [1, {len(features)}] (documents), got {n_samples}")
+    return herd(features, features[:0], np.ones(len(features)), n_samples, rng=np.random.default_rng(seed))
 
 
 def label_covering_initialization(

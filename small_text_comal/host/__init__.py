@@ -11,6 +11,7 @@ from small_text.classifiers.classification import Classifier
 from small_text.classifiers.factories import AbstractClassifierFactory
 from small_text.utils.data import check_training_data
 
+from small_text_comal.host.features import feature_vectors
 from small_text_comal.host.model_selection import HostSelection
 from small_text_comal.host.predictions import MultiLabelPredictions
 from small_text_comal.host.probabilities import dense_probabilities
@@ -33,6 +34,7 @@ __all__ = [
     "check_query_input",
     "check_training_data",
     "dense_probabilities",
+    "feature_vectors",
     "initialize_learner",
     "make_dataset",
     "model_arguments",

@@ -11,8 +11,10 @@ from small_text_comal.query_strategies.dense import WithDenseProbabilities
 from small_text_comal.query_strategies.dropout import DropoutDisagreement
 from small_text_comal.query_strategies.gpb2m import GPB2M
 from small_text_comal.query_strategies.learning_loss import LearningLoss
+from small_text_comal.query_strategies.max_herding import MaxHerding
 from small_text_comal.query_strategies.mmc import MMC
 from small_text_comal.query_strategies.registry import make_strategy, strategy_names
+from small_text_comal.query_strategies.uncertainty_herding import UncertaintyHerding
 
 __all__ = [
     "AUDI",
@@ -26,7 +28,9 @@ __all__ = [
     "DocumentExplanation",
     "DropoutDisagreement",
     "LearningLoss",
+    "MaxHerding",
     "MultiLabelBADGE",
+    "UncertaintyHerding",
     "WithDenseProbabilities",
     "make_strategy",
     "strategy_names",

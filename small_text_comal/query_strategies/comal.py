@@ -2,86 +2,80 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from small_text_comal.method.criteria import CRITERIA, CriterionScores
 from small_text_comal.method.label_space import LabelSpace
-from small_text_comal.query_strategies.base import ScoreQueryStrategy, seeded_top_n
+from small_text_comal.query_strategies.base import ScoreQueryStrategy
+from small_text_comal.query_strategies.batch import BATCHES
+from small_text_comal.query_strategies.explanation import DocumentExplanation, explain
 from small_text_comal.query_strategies.pool import Pool
 
 __all__ = ["CoMAL", "DocumentExplanation"]
 
-
-@dataclass(frozen=True)
-class DocumentExplanation:
-    """Why a document was queried.
-
-    `index` in the dataset; `score` = slci^gamma * pfd^(1 - gamma); `projected` and `predicted` label numbers: those
-    above the similarity threshold, and those judged positive; `similarity` (C,) to the prototypes, NaN without one.
-    """
-
-    index: int
-    score: float
-    slci: float
-    pfd: float
-    projected: np.ndarray
-    predicted: np.ndarray
-    similarity: np.ndarray
+# What `CoMAL()` is; experiments decide.
+DEFAULT_CRITERION = "reference"
+DEFAULT_BATCH = "top"
+DEFAULT_GAMMA = 0.5
 
 
 class CoMAL(ScoreQueryStrategy):
-    """Contrastive multi-label active learning (Peng et al., KDD 2024): Q = SLCI^gamma * PFD^(1 - gamma) (eq. 9).
+    """Contrastive multi-label active learning (Peng et al., KDD 2024), and its continuations.
 
-    One pass over the pool, O(N C Z D) beside the classifier's own cost.
+    One pass over the pool, O(N C Z D) beside the classifier's own cost; herding needs its feature vectors, too.
 
     Parameters
     ----------
-    gamma : within [0, 1]; 1 is CoMAL-SLCI, 0 is CoMAL-PFD
-    criterion : "reference": threshold, positives and diversity as in the authors' code; "paper": as printed
-    seed : None, int or numpy Generator; decides ties
+    gamma : within [0, 1], the weight of inconsistency (SLCI) against diversity (PFD), Q = SLCI^gamma * PFD^(1 - gamma);
+        1 is CoMAL-SLCI, 0 is CoMAL-PFD. None is 0.5; criterion "entropy" has no gamma.
+    criterion : "reference": threshold, positives and diversity as in the authors' code; "paper": as printed; "soft":
+        without hard counts and cuts; "entropy": how undecided the label-wise space and the classifier are
+    batch : "top": the documents with the largest scores; "herding": documents that together stand for large scores
+    seed : None, int or numpy Generator; decides ties, and draws the references of herding
 
     Attributes
     ----------
-    last_scores : (N,) of the last query
+    last_scores : (N,) of the last query, each document's own, whatever the batch
     last_explanation : list of DocumentExplanation, one a queried document, best first
 
     Raises
     ------
     ValueError
-        On gamma outside [0, 1] or an unknown criterion; in `query`, when the classifier has no contrastive branch.
+        On gamma outside [0, 1], an unknown criterion or batch; in `query`, when the classifier has no contrastive
+        branch.
 
     Examples
     --------
     >>> CoMAL(gamma=1.0, seed=0)
-    CoMAL(gamma=1.0, criterion='reference')
+    CoMAL(gamma=1.0, criterion='reference', batch='top')
+    >>> CoMAL(criterion="entropy", batch="herding")
+    CoMAL(criterion='entropy', batch='herding')
     """
 
     def __init__(
         self,
-        gamma: float = 0.5,
+        gamma: float | None = None,
         *,
-        criterion: str = "reference",
+        criterion: str = DEFAULT_CRITERION,
+        batch: str = DEFAULT_BATCH,
         seed: int | np.random.Generator | None = None,
     ) -> None:
         super().__init__(seed=seed)
-        if not isinstance(gamma, (int, float)) or not 0 <= gamma <= 1:
-            raise ValueError(f"gamma: expected a number within [0, 1], got {gamma!r}")
         if criterion not in CRITERIA:
             raise ValueError(f"criterion: expected one of {tuple(CRITERIA)}, got {criterion!r}")
-        self.gamma = gamma
+        if batch not in BATCHES:
+            raise ValueError(f"batch: expected one of {tuple(BATCHES)}, got {batch!r}")
+        self.gamma = _checked_gamma(gamma, criterion)
         self.criterion = criterion
+        self.batch = batch
         self.last_explanation: list[DocumentExplanation] = []
 
     def _select(self, pool: Pool, n: int) -> np.ndarray:
         space, found = self._found(pool)
         self.scores_ = found.score
-        positions = seeded_top_n(found.score, n, self.rng)
-        self.last_explanation = [
-            _explanation(space, found, position, int(pool.indices[position])) for position in positions
-        ]
-        return positions
+        batch = BATCHES[self.batch](pool, found.score, n, self.rng)
+        self.last_explanation = explain(pool, space, found, batch, criterion=CRITERIA[self.criterion])
+        return batch.positions
 
     def _scores(self, pool: Pool) -> np.ndarray:
         return self._found(pool)[1].score
@@ -89,21 +83,24 @@ class CoMAL(ScoreQueryStrategy):
     def _found(self, pool: Pool) -> tuple[LabelSpace, CriterionScores]:
         criterion = CRITERIA[self.criterion]
         space = pool.label_space(branch_probabilities=criterion.needs_branch_probabilities)
-        return space, criterion.scores(space, pool.labels, pool.thresholds, self.gamma)
+        gamma = DEFAULT_GAMMA if self.gamma is None else self.gamma
+        return space, criterion.scores(space, pool.labels, pool.thresholds, gamma)
 
     def __repr__(self) -> str:
-        return f"CoMAL(gamma={self.gamma}, criterion={self.criterion!r})"
+        gamma = "" if self.gamma is None else f"gamma={self.gamma}, "
+        return f"CoMAL({gamma}criterion={self.criterion!r}, batch={self.batch!r})"
 
     __str__ = __repr__
 
 
-def _explanation(space: LabelSpace, found: CriterionScores, position: int, index: int) -> DocumentExplanation:
-    return DocumentExplanation(
-        index=index,
-        score=float(found.score[position]),
-        slci=float(found.slci[position]),
-        pfd=float(found.pfd[position]),
-        projected=np.flatnonzero(found.projected[position]),
-        predicted=np.flatnonzero(found.positive[position]),
-        similarity=space.similarity[position].copy(),
-    )
+def _checked_gamma(gamma: float | None, criterion: str) -> float | None:
+    """The gamma that a criterion works with, None where it has none."""
+    if not CRITERIA[criterion].takes_gamma:
+        if gamma is not None:
+            raise ValueError(f"gamma: criterion {criterion!r} has none, got {gamma!r}: leave it out")
+        return None
+    if gamma is None:
+        return DEFAULT_GAMMA
+    if not isinstance(gamma, (int, float)) or not 0 <= gamma <= 1:
+        raise ValueError(f"gamma: expected a number within [0, 1], got {gamma!r}")
+    return gamma

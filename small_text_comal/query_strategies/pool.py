@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
 from small_text_comal.classifiers.contract import classifier_method
-from small_text_comal.host import dense_probabilities
+from small_text_comal.host import dense_probabilities, feature_vectors
 from small_text_comal.method.label_space import LabelSpace
 from small_text_comal.method.thresholds import centred
 
@@ -44,6 +44,7 @@ class Pool:
         strategy: str,
     ) -> None:
         self.indices = indices
+        self.labeled_indices = labeled_indices
         self.labels = labels
         self._classifier = classifier
         self._unlabeled = dataset[indices]
@@ -98,8 +99,11 @@ class Pool:
         return self._features(self._labeled)
 
     def _features(self, dataset: Any) -> np.ndarray:
-        read = classifier_method(self._classifier, "features", need="feature vectors", asker=self._strategy)
-        features = np.asarray(read(dataset))
+        if hasattr(self._classifier, "embed") and not hasattr(self._classifier, "features"):
+            features = feature_vectors(self._classifier, dataset)
+        else:
+            read = classifier_method(self._classifier, "features", need="feature vectors", asker=self._strategy)
+            features = np.asarray(read(dataset))
         if features.ndim != 2 or len(features) != len(dataset):
             raise ValueError(f"{self._strategy}: expected features ({len(dataset)}, D), got {features.shape}")
         if not np.isfinite(features).all():

@@ -18,7 +18,9 @@ from small_text_comal.query_strategies.cvirs import CVIRS
 from small_text_comal.query_strategies.dropout import DropoutDisagreement
 from small_text_comal.query_strategies.gpb2m import GPB2M
 from small_text_comal.query_strategies.learning_loss import LearningLoss
+from small_text_comal.query_strategies.max_herding import MaxHerding
 from small_text_comal.query_strategies.mmc import MMC
+from small_text_comal.query_strategies.uncertainty_herding import UncertaintyHerding
 
 __all__ = ["STRATEGIES", "make_strategy", "strategy_class", "strategy_names"]
 
@@ -36,6 +38,8 @@ STRATEGIES: dict[str, type[PoolQueryStrategy]] = {
         MultiLabelBADGE,
         GPB2M,
         BESRA,
+        MaxHerding,
+        UncertaintyHerding,
     )
 }
 

@@ -1,12 +1,15 @@
 """The initial pool: size, coverage, randomness and impossible requests, each checked by counting."""
 
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from small_text_comal.initialization import label_covering_initialization
+from small_text_comal import initialization
+from small_text_comal.initialization import herding_initialization, label_covering_initialization
 
 
 def positives_of(y, indices):
@@ -145,3 +148,44 @@ def test_a_negative_minimum_is_an_error():
 def test_a_request_that_can_be_met_is_met_for_every_seed():
     y = np.array([[1, 1], [1, 0], [0, 1], [1, 0], [0, 1]])
     assert all(label_covering_initialization(y, 1, seed=seed).tolist() == [0] for seed in range(20))
+
+
+# --- without labels ---------------------------------------------------------------------------------------------------
+
+
+def grouped_features(seed=0, sizes=(40, 20, 10, 5)):
+    """Documents around a few directions, larger groups first."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    return np.eye(6)[group] + 0.05 * rng.normal(size=(len(group), 6)), group
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_herding_takes_one_of_each_group_the_largest_first(seed):
+    features, group = grouped_features(seed)
+    indices = herding_initialization(features, 4, seed=seed)
+    assert group[indices].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("n_samples", [1, 10, 75])
+def test_herding_gives_distinct_documents_up_to_the_whole_pool(n_samples):
+    features, _ = grouped_features()
+    indices = herding_initialization(features, n_samples, seed=0)
+    assert len(set(indices.tolist())) == n_samples
+    assert np.issubdtype(indices.dtype, np.integer)
+
+
+def test_herding_same_seed_same_pool_other_seed_other_pool():
+    features = np.random.default_rng(0).normal(size=(3000, 4))  # more than the references
+    draws = [herding_initialization(features, 8, seed=seed).tolist() for seed in (0, 0, np.random.default_rng(0), 1)]
+    assert draws[0] == draws[1] == draws[2] != draws[3]
+
+
+@pytest.mark.parametrize("n_samples", [0, 76])
+def test_herding_of_a_size_outside_the_pool(n_samples):
+    with pytest.raises(ValueError, match=rf"n_samples: expected a number within \[1, 75\].*got {n_samples}"):
+        herding_initialization(grouped_features()[0], n_samples)
+
+
+def test_herding_docstring_example():
+    assert doctest.testmod(initialization).failed == 0

@@ -14,7 +14,7 @@ __all__ = ["Criterion", "CriterionScores", "cardinality_gap"]
 class CriterionScores(NamedTuple):
     """What a criterion finds in a pool of N documents.
 
-    `score` (N,), larger is queried first; `slci` and `pfd` (N,), the two quantities it is made of; `projected` (N, C)
+    `score` (N,) >= 0, larger is queried first; `slci` and `pfd` (N,), inconsistency and diversity; `projected` (N, C)
     bool, labels that the prototypes project onto a document; `positive` (N, C) bool, labels judged positive.
     """
 
@@ -45,6 +45,12 @@ class Criterion(Protocol):
         labels : (L, C) bool
         thresholds : (C,) of the classifier, above which a label is predicted
         gamma : within [0, 1]
+        """
+
+    def label_shares(self, space: LabelSpace, labels: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+        """Return what each label adds to what is asked about a document, (N, C) >= 0, for an explanation.
+
+        Parameters as `scores`; usually asked for the few documents of a batch.
         """
 
 

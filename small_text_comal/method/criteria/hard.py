@@ -121,7 +121,11 @@ def positive_feature_diversity(similarity: np.ndarray, positive: np.ndarray) -> 
     >>> positive_feature_diversity(np.array([[0.9, 0.5], [0.2, np.nan]]), np.array([[0, 1], [0, 1]]))
     array([0.5, 1. ])
     """
-    return np.where(positive, 1 - np.nan_to_num(similarity), 0.0).sum(axis=1)
+    return _diversities(similarity, positive).sum(axis=1)
+
+
+def _diversities(similarity: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    return np.where(positive, 1 - np.nan_to_num(similarity), 0.0)
 
 
 def reference_diversity(similarity: np.ndarray, positive: np.ndarray) -> np.ndarray:
@@ -233,6 +237,10 @@ class HardCriterion:
         pfd = self.diversity(space.similarity, positive)
         projected = projected_labels(space.similarity, threshold)
         return CriterionScores(comal_score(slci, pfd, gamma), slci, pfd, projected, positive)
+
+    def label_shares(self, space: LabelSpace, labels: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+        """Return the distance 1 - k_ij of each label judged positive; see `Criterion`."""
+        return _diversities(space.similarity, self.positives(space, thresholds))
 
 
 PAPER = HardCriterion(

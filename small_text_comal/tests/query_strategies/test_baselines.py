@@ -163,7 +163,7 @@ def test_a_classifier_that_offers_less_is_told_the_way_out(name):
         pool.query(make_strategy(name, seed=0), 5)
 
 
-@pytest.mark.parametrize("name", ["AUDI", "CoreSet", "MultiLabelBADGE", "LearningLoss", "GPB2M"])
+@pytest.mark.parametrize("name", ["AUDI", "CoreSet", "MultiLabelBADGE", "LearningLoss", "GPB2M", "MaxHerding"])
 def test_features_that_are_not_finite_are_refused(name):
     pool = random_pool(seed=1)
     pool.clf.vectors = np.where(np.arange(5) == 0, np.nan, pool.clf.vectors)
