@@ -1,5 +1,6 @@
 """CoMAL, contrastive multi-label active learning (KDD 2024), for small-text."""
 
+from small_text_comal.classifiers.any_host import WithContrastiveBranch
 from small_text_comal.classifiers.embedding import CoMALEmbeddingClassification
 from small_text_comal.classifiers.factories import CoMALClassificationFactory, CoMALEmbeddingClassificationFactory
 from small_text_comal.classifiers.transformer import CoMALClassification
@@ -28,6 +29,7 @@ __all__ = [
     "LabelSpace",
     "MaxHerding",
     "UncertaintyHerding",
+    "WithContrastiveBranch",
     "WithDenseProbabilities",
     "herding_initialization",
     "label_covering_initialization",

@@ -12,6 +12,7 @@ from small_text.classifiers.factories import AbstractClassifierFactory
 from small_text.utils.data import check_training_data
 
 from small_text_comal.host.features import feature_vectors
+from small_text_comal.host.heads import ends_in_sklearn_head, sklearn_head
 from small_text_comal.host.model_selection import HostSelection
 from small_text_comal.host.predictions import MultiLabelPredictions
 from small_text_comal.host.probabilities import dense_probabilities
@@ -34,9 +35,11 @@ __all__ = [
     "check_query_input",
     "check_training_data",
     "dense_probabilities",
+    "ends_in_sklearn_head",
     "feature_vectors",
     "initialize_learner",
     "make_dataset",
     "model_arguments",
+    "sklearn_head",
     "texts_of",
 ]
