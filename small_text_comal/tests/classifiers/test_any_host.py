@@ -59,6 +59,9 @@ class HostWithHead(Host):
         self.model = self.Model()
         return self
 
+    def predict_proba(self, dataset, **_):
+        return 0.5 + 0.3 * vectors(dataset.x)[:, :C]
+
 
 class Factory:
     def __init__(self, kind=Host):
