@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
 from small_text_comal.experiments.records.plan import record_path
 from small_text_comal.experiments.running.protocol import RoundSeeds
 
 
-def documents(n: int, n_labels: int = 4, *, seed: int = 0, prefix: str = "text") -> Documents:
+def documents(n: int, n_labels: int = 4, *, seed: int = 0, prefix: str = "text") -> LabeledTexts:
     rng = np.random.default_rng(seed)
     labels = [[f"label{j}" for j in np.flatnonzero(rng.random(n_labels) < 0.4)] for _ in range(n)]
     labels[0] = [f"label{j}" for j in range(n_labels)]
-    return Documents([f"{prefix} {i}" for i in range(n)], labels)
+    return LabeledTexts([f"{prefix} {i}" for i in range(n)], labels)
 
 
 def raw_corpus(n_train: int = 60, n_test: int = 20) -> RawCorpus:
     return RawCorpus(documents(n_train), None, documents(n_test, seed=1, prefix="test"))
 
 
-def write_jsonl(path: Path, found: Documents) -> None:
+def write_jsonl(path: Path, found: LabeledTexts) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"text": t, "labels": names}) for t, names in zip(found.texts, found.labels, strict=True)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from small_text_comal.experiments.data.corpus import Corpus, Documents, RawCorpus, TextSet, encode_labels
+from small_text_comal.experiments.data.corpus import Corpus, LabeledTexts, RawCorpus, TextSet, encode_labels
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec
 from small_text_comal.experiments.data.loaders import load_raw_corpus
+from small_text_comal.experiments.data.paths import filled_path
+from small_text_comal.experiments.data.user_error import UserError
 
 __all__ = ["load_corpus", "prepare_corpus"]
 
@@ -17,7 +19,7 @@ SPLIT_SEED = 20240825  # fixed: every seed of an experiment is tested on the sam
 
 
 class _Part(NamedTuple):
-    documents: Documents
+    documents: LabeledTexts
     rows: np.ndarray
 
 
@@ -29,8 +31,8 @@ class _Parts(NamedTuple):
 
 def load_corpus(spec: DatasetSpec) -> Corpus:
     """Read the data set of `spec` and make it ready."""
-    resolved = spec.resolved()
-    return prepare_corpus(load_raw_corpus(resolved.loader, resolved.path, resolved.options), resolved)
+    path = spec.path and filled_path(spec.path, where=f"dataset {spec.name}")
+    return prepare_corpus(load_raw_corpus(spec.loader, path, spec.options), spec)
 
 
 def prepare_corpus(raw: RawCorpus, spec: DatasetSpec) -> Corpus:
@@ -41,7 +43,7 @@ def prepare_corpus(raw: RawCorpus, spec: DatasetSpec) -> Corpus:
 
     Raises
     ------
-    ValueError
+    UserError
         On an empty text (unless dropped), a corpus without test part or `test_size`, one that is smaller than asked, an
         empty validation part, or a test set that has none of train's labels.
     """
@@ -59,7 +61,7 @@ def prepare_corpus(raw: RawCorpus, spec: DatasetSpec) -> Corpus:
     assert parts.test is not None
     names = sorted({name for labels in parts.train.documents.labels for name in labels})
     if not names:
-        raise ValueError(f"dataset {spec.name}: no document of train has a label")
+        raise UserError(f"dataset {spec.name}: no document of train has a label")
     _note_unseen(parts, set(names), spec, notes)
     _require_something_to_measure(parts, set(names), spec)
     return Corpus(
@@ -76,13 +78,13 @@ def _merged(raw: RawCorpus) -> RawCorpus:
     """One part with everything: train, validation, test."""
     parts = [part for part in raw if part is not None]
     texts = [text for part in parts for text in part.texts]
-    return RawCorpus(Documents(texts, [names for part in parts for names in part.labels]))
+    return RawCorpus(LabeledTexts(texts, [names for part in parts for names in part.labels]))
 
 
-def _numbered(part: Documents, where: str, spec: DatasetSpec, notes: list[str]) -> _Part:
+def _numbered(part: LabeledTexts, where: str, spec: DatasetSpec, notes: list[str]) -> _Part:
     empty = [i for i, text in enumerate(part.texts) if not text.strip()]
     if empty and not spec.drop_empty:
-        raise ValueError(
+        raise UserError(
             f"dataset {spec.name}: the text of document {empty[0]} of {where} is empty ({len(empty)} in all); remove "
             "them, or set drop_empty"
         )
@@ -110,7 +112,7 @@ def _without_rare_labels(parts: _Parts, spec: DatasetSpec, notes: list[str]) -> 
 
 def _kept(part: _Part, dropped: set[str], drop_unlabeled: bool) -> _Part:
     labels = [[name for name in names if name not in dropped] for names in part.documents.labels]
-    part = _Part(Documents(part.documents.texts, labels), part.rows)
+    part = _Part(LabeledTexts(part.documents.texts, labels), part.rows)
     if not drop_unlabeled:
         return part
     return _take(part, np.array([i for i, names in enumerate(labels) if names], dtype=int))
@@ -124,10 +126,10 @@ def _with_test(parts: _Parts, spec: DatasetSpec) -> _Parts:
             return parts
         return parts._replace(test=_take(parts.test, np.sort(rng.choice(n_test, spec.test_size, replace=False))))
     if spec.test_size is None:
-        raise ValueError(f"dataset {spec.name} has no test part: set test_size, and a test set of that size is drawn")
+        raise UserError(f"dataset {spec.name} has no test part: set test_size, and a test set of that size is drawn")
     n_documents = len(parts.train.rows)
     if spec.test_size >= n_documents:
-        raise ValueError(f"dataset {spec.name}: test_size {spec.test_size} leaves nothing of {n_documents} documents")
+        raise UserError(f"dataset {spec.name}: test_size {spec.test_size} leaves nothing of {n_documents} documents")
     order = rng.permutation(n_documents)
     test, train = np.sort(order[: spec.test_size]), np.sort(order[spec.test_size :])
     return _Parts(_take(parts.train, train), parts.validation, _take(parts.train, test))
@@ -168,12 +170,12 @@ def _note_unseen(parts: _Parts, known: set[str], spec: DatasetSpec, notes: list[
 
 def _require_something_to_measure(parts: _Parts, known: set[str], spec: DatasetSpec) -> None:
     if parts.validation is not None and not len(parts.validation.rows):
-        raise ValueError(
+        raise UserError(
             f"dataset {spec.name}: its validation part holds no document: remove the part, and train gives some"
         )
     assert parts.test is not None
     if not any(known.intersection(labels) for labels in parts.test.documents.labels):
-        raise ValueError(
+        raise UserError(
             f"dataset {spec.name}: none of the {len(parts.test.rows)} documents of test has a label that train has, so "
             "all scores would be 0: check the labels of test"
         )

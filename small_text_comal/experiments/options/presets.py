@@ -8,7 +8,7 @@ from small_text_comal.experiments.data.names import known_name
 
 __all__ = ["PRESETS", "preset"]
 
-# Table 1: pool, validation, test; initial size and labels a round. 50 rounds, 5 seeds, BERT-base with 9 layers frozen.
+# Table 1: pool, validation, test; initial size and labels per round. 50 rounds, 5 seeds, BERT-base, 9 frozen layers.
 _SHARED: dict[str, Any] = {
     "seeds": (0, 1, 2, 3, 4),
     "rounds": 50,
@@ -42,7 +42,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "test_size": 5_000,
         },
     ),
-    # pool = the distribution's training documents; validation and test are drawn apart from its test documents
+    # pool = the distribution's training documents; validation and test are disjoint draws from its test documents
     "rcv1": _corpus(
         200,
         100,
@@ -83,7 +83,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset(name: str) -> dict[str, Any]:
-    """Return the settings of the paper for one of its corpora; "dataset" still wants a path.
+    """Return the options of the paper for one of its corpora; "dataset" still needs a path.
 
     Raises
     ------

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from experiment_fakes import documents, raw_corpus
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus, corpus_statistics, encode_labels, fingerprint
+from small_text_comal.experiments.data.corpus import (
+    LabeledTexts,
+    RawCorpus,
+    corpus_statistics,
+    encode_labels,
+    fingerprint,
+)
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec, parse_dataset
 from small_text_comal.experiments.data.prepare import prepare_corpus
 from small_text_comal.experiments.running.protocol import make_split
@@ -40,7 +46,7 @@ def test_labels_and_rows_follow_the_texts():
 
 
 def test_an_empty_text_is_an_error_or_dropped_with_a_note():
-    raw = RawCorpus(Documents(["a", " ", "b"], [["x"], ["x"], ["y"]]), None, Documents(["c"], [["x"]]))
+    raw = RawCorpus(LabeledTexts(["a", " ", "b"], [["x"], ["x"], ["y"]]), None, LabeledTexts(["c"], [["x"]]))
     with pytest.raises(ValueError, match=r"text of document 1 of train is empty \(1 in all\); .* drop_empty"):
         prepare_corpus(raw, spec())
     corpus = prepare_corpus(raw, spec(drop_empty=True))
@@ -50,7 +56,7 @@ def test_an_empty_text_is_an_error_or_dropped_with_a_note():
 
 
 def test_a_label_that_train_never_has_is_left_out_with_a_note():
-    raw = RawCorpus(Documents(["a", "b"], [["x"], ["y"]]), None, Documents(["c"], [["x", "new", "newer"]]))
+    raw = RawCorpus(LabeledTexts(["a", "b"], [["x"], ["y"]]), None, LabeledTexts(["c"], [["x", "new", "newer"]]))
     corpus = prepare_corpus(raw, spec())
     assert corpus.label_names == ("x", "y")
     assert decoded(corpus.test, corpus.label_names) == [["x"]]
@@ -58,8 +64,8 @@ def test_a_label_that_train_never_has_is_left_out_with_a_note():
 
 
 def test_rare_labels_and_unlabeled_documents():
-    train = Documents(list("abcd"), [["x"], ["x", "rare"], ["rare2"], ["x"]])
-    raw = RawCorpus(train, None, Documents(["e"], [["rare", "x"]]))
+    train = LabeledTexts(list("abcd"), [["x"], ["x", "rare"], ["rare2"], ["x"]])
+    raw = RawCorpus(train, None, LabeledTexts(["e"], [["rare", "x"]]))
     corpus = prepare_corpus(raw, spec(min_label_count=2))
     assert corpus.label_names == ("x",)
     assert len(corpus.train) == 4
@@ -79,7 +85,7 @@ def test_resplit_pools_all_documents_and_counts_labels_over_them():
 
 
 def test_rows_of_a_new_split_count_dropped_documents():
-    raw = RawCorpus(Documents(["", "t1"], [[], ["x"]]), Documents(["", "t3"], [[], ["x"]]), documents(9, prefix="test"))
+    raw = RawCorpus(LabeledTexts(["", "t1"], [[], ["x"]]), LabeledTexts(["", "t3"], [[], ["x"]]), documents(9, prefix="test"))
     everything = raw.train.texts + raw.validation.texts + raw.test.texts
     corpus = prepare_corpus(raw, spec(resplit=True, drop_empty=True, test_size=3))
     assert "2 documents of all parts without text were dropped" in corpus.notes[0]
@@ -96,12 +102,12 @@ def test_the_pool_is_of_the_size_asked_for_when_validation_comes_from_train(pool
 
 
 def test_an_empty_validation_part_is_an_error():
-    raw = raw_corpus()._replace(validation=Documents([], []))
+    raw = raw_corpus()._replace(validation=LabeledTexts([], []))
     with pytest.raises(ValueError, match="validation part holds no document"):
         prepare_corpus(raw, spec())
 
 
-@pytest.mark.parametrize("test", [Documents([], []), Documents(["a", "b"], [["new"], []])])
+@pytest.mark.parametrize("test", [LabeledTexts([], []), LabeledTexts(["a", "b"], [["new"], []])])
 def test_a_test_set_without_any_label_of_train_is_an_error(test):
     raw = raw_corpus()._replace(test=test)
     with pytest.raises(ValueError, match=f"none of the {len(test.texts)} documents of test has a label that train has"):
@@ -127,7 +133,7 @@ def test_own_validation_and_test_parts_are_cut():
 
 def test_data_without_any_label():
     with pytest.raises(ValueError, match="no document of train has a label"):
-        prepare_corpus(RawCorpus(Documents(["a"], [[]]), None, Documents(["b"], [["x"]])), spec())
+        prepare_corpus(RawCorpus(LabeledTexts(["a"], [[]]), None, LabeledTexts(["b"], [["x"]])), spec())
 
 
 def test_statistics_agree_with_a_plain_count():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from experiment_fakes import documents, raw_corpus
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec
 from small_text_comal.experiments.data.prepare import prepare_corpus
 from small_text_comal.experiments.options.evaluation import checked_metrics, evaluate
@@ -41,7 +41,7 @@ def test_own_validation_part_is_used():
 @pytest.mark.parametrize("seed", range(5))
 def test_the_only_positive_of_a_label_stays_in_the_pool(seed):
     labels = [["common"]] * 20 + [["single"]] + [["common"]] * 5
-    raw = RawCorpus(Documents([f"t{i}" for i in range(26)], labels), None, Documents(["test"], [["common"]]))
+    raw = RawCorpus(LabeledTexts([f"t{i}" for i in range(26)], labels), None, LabeledTexts(["test"], [["common"]]))
     corpus = prepare_corpus(raw, SPEC)
     split = make_split(corpus, DatasetSpec(loader="jsonl", path="toy", validation_size=24), seed)
     assert len(split.pool) == 2
@@ -51,7 +51,7 @@ def test_the_only_positive_of_a_label_stays_in_the_pool(seed):
 def few_positives():
     """Two labels that two documents have."""
     labels = [["cat"], ["dog"]] * 20 + [["rare"], ["rare", "rarer"], ["rarer"]]
-    return RawCorpus(Documents([f"t{i}" for i in range(len(labels))], labels), None, Documents(["test"], [["cat"]]))
+    return RawCorpus(LabeledTexts([f"t{i}" for i in range(len(labels))], labels), None, LabeledTexts(["test"], [["cat"]]))
 
 
 def test_every_label_keeps_a_positive_and_a_draw_that_takes_none_away_stays_as_it_is():
