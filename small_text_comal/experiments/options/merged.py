@@ -52,7 +52,7 @@ def _dataset(
     if defaults:
         loader = known_loader(str(entry.get("loader", defaults["loader"])))
         entry = {**defaults, **entry, "loader": loader} if loader == defaults["loader"] else entry
-    # seeds, strategies and max_length are options of the experiment as well: the command line sets them for all data sets
+    # the command line sets seeds, strategies and max_length for all data sets
     overridden = {*given, *given.get("encoder", {})}
     return {name: value for name, value in entry.items() if name not in overridden} | dict(given.get("dataset", {}))
 

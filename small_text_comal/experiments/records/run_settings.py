@@ -55,7 +55,7 @@ def run_settings(config: ExperimentConfig, spec: DatasetSpec, data_fingerprint: 
 
 
 def _fixed(options: Any) -> dict[str, Any]:
-    """Return the options that are not free; as declared, because JSON would write a rate of 1 and of 1.0 differently."""
+    """Return the options that are not free, in their declared types: JSON writes a rate of 1 and of 1.0 differently."""
     values = {one.name: getattr(options, one.name) for one in fields(options) if not one.metadata.get("free")}
     return as_declared(type(options), values, where=type(options).__name__)
 
