@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from small_text_comal.experiments.options.evaluation import checked_metrics
+from small_text_comal.experiments.data.user_error import UserError
+from small_text_comal.experiments.options.metrics import checked_metrics
+from small_text_comal.experiments.options.rooms import command_options, given_tables
 from small_text_comal.experiments.records.records import RecordsError
-from small_text_comal.experiments.running.parallel import WorkerLostError
 
 __all__ = ["app"]
 
@@ -35,102 +37,55 @@ FAILED, BAD_INPUT, STOPPED = 1, 2, 130
 
 @contextmanager
 def _plain_errors(verbose: bool = False) -> Iterator[None]:
-    """What the user can mend is said in a line, without a traceback."""
+    """Show errors that the user can fix in one line; any other error is a bug and keeps its traceback."""
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
     try:
         yield
-    except (ValueError, FileNotFoundError, ImportError, RecordsError, WorkerLostError, OSError) as error:
+    except (UserError, RecordsError, OSError) as error:
         if verbose:
             raise
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
-        typer.echo("stopped: finished rounds are kept, and the same command goes on from there", err=True)
+        typer.echo("stopped: finished rounds are kept, and the same command resumes", err=True)
         raise typer.Exit(STOPPED) from None
 
 
+def _with_command_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace ``**options`` in the signature, which typer reads, by the options that the dataclasses declare."""
+    signature = inspect.signature(command, eval_str=True)
+    *own, _ = signature.parameters.values()
+    generated = [
+        inspect.Parameter(
+            option.flag,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[option.kind | None, typer.Option(help=option.help)],
+        )
+        for option in command_options()
+    ]
+    command.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]
+    return command
+
+
 @app.command()
+@_with_command_options
 def compare(
-    config: Annotated[Path | None, typer.Argument(help="experiment file (TOML); options win over it")] = None,
-    output: Annotated[str | None, typer.Option(help="folder of the records")] = None,
+    config: Annotated[Path | None, typer.Argument(help="experiment file (TOML); options override it")] = None,
+    *,
     preset: Annotated[str | None, typer.Option(help="the paper's protocol: aapd, rcv1, justdance or eurlex")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="LOADER:PATH, or a short name such as goemotions")] = None,
-    strategy: Annotated[list[str] | None, typer.Option(help="a name, or \"CoMAL(criterion='paper')\"")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="one run for each seed")] = None,
-    initial_size: Annotated[int | None, typer.Option(help="labels at the start")] = None,
-    query_size: Annotated[int | None, typer.Option(help="labels bought in a round")] = None,
-    rounds: Annotated[int | None, typer.Option(help="how many times labels are bought")] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="micro_f1, macro_f1, p@K, ndcg@K")] = None,
-    pool_size: Annotated[int | None, typer.Option(help="cut each pool to this")] = None,
-    validation_size: Annotated[int | None, typer.Option(help="documents for validation")] = None,
-    test_size: Annotated[int | None, typer.Option(help="documents for testing")] = None,
-    min_label_count: Annotated[int | None, typer.Option(help="drop labels with fewer documents")] = None,
-    drop_unlabeled: Annotated[bool | None, typer.Option(help="drop documents without labels")] = None,
-    model: Annotated[str | None, typer.Option(help="encoder: name on the Hugging Face hub, or a folder")] = None,
-    max_length: Annotated[int | None, typer.Option(help="tokens a document is cut to")] = None,
-    frozen_layers: Annotated[int | None, typer.Option(help="layers not trained; by default three quarters")] = None,
-    max_epochs: Annotated[int | None, typer.Option(help="epochs at most")] = None,
-    patience: Annotated[int | None, typer.Option(help="early stopping: epochs without gain; 0: never stop")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="of the classifier")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="documents a training step")] = None,
-    latent_size: Annotated[int | None, typer.Option(help="of the contrastive branch")] = None,
-    full_data: Annotated[bool | None, typer.Option(help="also train once on all labels")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1")] = None,
-    cache_folder: Annotated[str | None, typer.Option(help="keeps the frozen layers' output for all runs")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of a run; 0: cores divided by jobs")] = None,
-    jobs: Annotated[int | None, typer.Option(help="runs side by side; -1: one for each core")] = None,
-    backend: Annotated[str, typer.Option(help="loky (this machine), ray or dask")] = "loky",
-    cluster: Annotated[str | None, typer.Option(help="address of the Ray or Dask cluster")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="say what the libraries say, show tracebacks")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="show messages of the libraries, and tracebacks")] = False,
+    **options: Any,
 ) -> None:
-    """Run a comparison, or go on with one that was stopped: the same command finishes it."""
-    options = {
-        "output": output,
-        "datasets": dataset,
-        "strategies": strategy,
-        "seeds": seed,
-        "initial_size": initial_size,
-        "query_size": query_size,
-        "rounds": rounds,
-        "metrics": metric,
-        "full_data": full_data,
-        "device": device,
-        "cache_folder": cache_folder,
-        "threads": threads,
-        "dataset_options": {
-            "pool_size": pool_size,
-            "validation_size": validation_size,
-            "test_size": test_size,
-            "min_label_count": min_label_count,
-            "drop_unlabeled": drop_unlabeled,
-        },
-        "encoder": {"model": model, "max_length": max_length, "frozen_layers": frozen_layers},
-        "training": {
-            "max_epochs": max_epochs,
-            "patience": patience,
-            "learning_rate": learning_rate,
-            "batch_size": batch_size,
-        },
-        "branch": {"latent_size": latent_size},
-    }
+    """Run a comparison, or resume one that was stopped: the same command finishes it."""
     with _plain_errors(verbose):
-        _compare(config, _given(options), preset, jobs=jobs, backend=backend, cluster=cluster, verbose=verbose)
+        from small_text_comal.experiments.options.mapping import read_toml
+        from small_text_comal.experiments.options.merged import merged_config
+        from small_text_comal.experiments.running.experiment import compare as run_comparison
 
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what was not given."""
-    plain = {name: _given(value) if isinstance(value, dict) else value for name, value in options.items()}
-    return {name: value for name, value in plain.items() if value not in (None, {}, [])}
-
-
-def _compare(config: Path | None, options: dict[str, Any], preset: str | None, **how: Any) -> None:
-    from small_text_comal.experiments.options.config_file import read_toml
-    from small_text_comal.experiments.options.settings import merged_config
-    from small_text_comal.experiments.running.experiment import compare as run_comparison
-
-    settings = merged_config(read_toml(config) if config else {}, options, preset_name=preset)
-    compared = run_comparison(settings, say=_say, **how)
+        settings = merged_config(read_toml(config) if config else {}, given_tables(options), preset_name=preset)
+        compared = run_comparison(settings, verbose=verbose, say=_say)
     for run, error in compared.failed.items():
         typer.echo(f"failed: {run}: {error}", err=True)
     typer.echo(f"{len(compared.finished)} runs finished, {len(compared.failed)} failed; records in {settings.output}")
@@ -142,7 +97,7 @@ def _compare(config: Path | None, options: dict[str, Any], preset: str | None, *
 
 
 def _say(message: str) -> None:
-    """To standard error, so that a pipe gets results only."""
+    """Print to standard error, so that a pipe gets results only."""
     # on a terminal, the line may hold the bar of another process: it is cleared, and drawn again below
     typer.echo(f"\r\x1b[K{message}" if sys.stderr.isatty() else message, err=True)
 
@@ -205,7 +160,7 @@ def report(
 
 @app.command()
 def queried(folders: Folders, only: Only = None) -> None:
-    """Print what kind of documents the strategies asked for: how many labels and words they have."""
+    """Print what kind of documents the strategies queried: how many labels and words they have."""
     with _plain_errors():
         from small_text_comal.experiments.analysis.queried import queried_table
         from small_text_comal.experiments.analysis.results import read_results
@@ -220,8 +175,8 @@ def datasets(
 ) -> None:
     """Read data sets and print the statistics of the paper's Table 1."""
     with _plain_errors():
-        from small_text_comal.experiments.data.dataset_spec import parse_dataset
+        from small_text_comal.experiments.data.dataset_spec import DatasetSpec, dataset_table
         from small_text_comal.experiments.data.statistics_table import statistics_table
 
-        specs = [parse_dataset(text) for text in dataset]
-        typer.echo(statistics_table(specs, test_size=test_size, say=_say))
+        specs = [DatasetSpec(**dataset_table(text), test_size=test_size) for text in dataset]  # type: ignore[arg-type]
+        typer.echo(statistics_table(specs, say=_say))

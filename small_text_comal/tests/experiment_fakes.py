@@ -8,23 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
-from small_text_comal.experiments.records.plan import record_path
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
+from small_text_comal.experiments.options.mapping import from_mapping
+from small_text_comal.experiments.records.plan import Run
+from small_text_comal.experiments.records.records import read_records
+from small_text_comal.experiments.running.experiment import compare
 from small_text_comal.experiments.running.protocol import RoundSeeds
 
 
-def documents(n: int, n_labels: int = 4, *, seed: int = 0, prefix: str = "text") -> Documents:
+def documents(n: int, n_labels: int = 4, *, seed: int = 0, prefix: str = "text") -> LabeledTexts:
     rng = np.random.default_rng(seed)
     labels = [[f"label{j}" for j in np.flatnonzero(rng.random(n_labels) < 0.4)] for _ in range(n)]
     labels[0] = [f"label{j}" for j in range(n_labels)]
-    return Documents([f"{prefix} {i}" for i in range(n)], labels)
+    return LabeledTexts([f"{prefix} {i}" for i in range(n)], labels)
 
 
 def raw_corpus(n_train: int = 60, n_test: int = 20) -> RawCorpus:
     return RawCorpus(documents(n_train), None, documents(n_test, seed=1, prefix="test"))
 
 
-def write_jsonl(path: Path, found: Documents) -> None:
+def write_jsonl(path: Path, found: LabeledTexts) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"text": t, "labels": names}) for t, names in zip(found.texts, found.labels, strict=True)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -45,7 +48,7 @@ def write_encoder(folder: Path) -> Path:
 
 
 def run_record(number: int, *, first: int = 2, step: int = 2, **changes: Any) -> dict[str, Any]:
-    """A record of a run that starts with documents 0 to `first` - 1 and buys the next `step` in each round."""
+    """A record of a run that starts with documents 0 to `first` - 1 and queries the next `step` in each round."""
     labels = first + step * number
     record = {
         "config": "c",
@@ -90,7 +93,7 @@ def seconds(number, query):
 
 
 def write_run(folder, run, scores, *, first=100, step=50, query=0.01, tail="", config="c"):
-    path = record_path(folder, run)
+    path = folder / run.file
     path.parent.mkdir(parents=True, exist_ok=True)
     run_is = {"dataset": run.dataset, "strategy": run.strategy, "seed": run.seed, "config": config}
     scored = [{"micro_f1": float(score), "p@1": float(score) / 2} for score in scores]
@@ -99,3 +102,13 @@ def write_run(folder, run, scores, *, first=100, step=50, query=0.01, tail="", c
         for number, metrics in enumerate(scored)
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records) + tail)
+
+
+def run_comparison(settings, **changes):
+    """Compare; also return what the user was told."""
+    said = []
+    return compare(from_mapping({**settings, **changes}), say=said.append), said
+
+
+def records_of(settings, strategy="CoMAL", seed=0):
+    return read_records(Path(settings["output"]) / Run("toy", strategy, seed).file).records

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 
 from small_text_comal.experiments.data.corpus import TextSet
+from small_text_comal.experiments.data.user_error import UserError
 from small_text_comal.experiments.running.protocol import RoundSeeds
+from small_text_comal.method.prototypes import label_prototypes
 
 __all__ = ["LatentMap", "LatentPoints", "frequent_labels", "latent_points", "project_to_plane"]
 
 N_LABELS = 6  # as in the paper
 RANKED = 100  # documents of each end of the ranking
-NEGATIVES_A_POSITIVE = 1
+NEGATIVES_PER_POSITIVE = 1
 LABELED, FIRST, LAST = 0, 1, 2
 
 
@@ -36,11 +39,11 @@ class LatentPoints(NamedTuple):
 
     Parameters
     ----------
-    vectors : (M, Z)
-    label : (M,) number of j among the chosen labels
-    positive : (M,) bool, y_ij = 1
-    source : (M,) LABELED, FIRST or LAST: a labeled document, or one from an end of the ranking
-    prototypes : (K, Z) of the chosen labels
+    vectors : (pairs, Z)
+    label : (pairs,) number of j among the chosen labels
+    positive : (pairs,) bool, y_ij = 1
+    source : (pairs,) LABELED, FIRST or LAST: a labeled document, or one from an end of the ranking
+    prototypes : (chosen labels, Z)
     ranked : documents of each end of the ranking; 0 where fewer than two are left to rank
     """
 
@@ -53,7 +56,7 @@ class LatentPoints(NamedTuple):
 
 
 class LatentMap(NamedTuple):
-    """The points in the plane: `points` (M, 2) and `prototypes` (K, 2); the rest as in `LatentPoints`."""
+    """The points in the plane: `points` (pairs, 2), `prototypes` (chosen labels, 2); the rest as in `LatentPoints`."""
 
     points: np.ndarray
     label: np.ndarray
@@ -88,47 +91,44 @@ def latent_points(
     learner : fitted
     pool : its documents
     labeled : positions in the pool
-    chosen : K label numbers
+    chosen : label numbers
     rng : draws the negatives
     """
     unlabeled = len(pool) - len(labeled)
     ranked = min(RANKED, unlabeled // 2)
-    pieces = [_pairs(learner, pool, labeled, chosen, LABELED)]
+    latent, positive = _of_chosen(learner, pool, labeled, chosen)
+    # a label without labeled positives has no prototype: it is drawn at the origin
+    prototypes = label_prototypes(torch.from_numpy(latent), torch.from_numpy(positive)).nan_to_num().numpy()
+    pieces = [_pairs(latent, positive, LABELED)]
     if ranked:
         ranking = learner.query(unlabeled)
-        pieces.append(_pairs(learner, pool, ranking[:ranked], chosen, FIRST))
-        pieces.append(_pairs(learner, pool, ranking[-ranked:], chosen, LAST))
-    prototypes = _prototypes(learner, pool, labeled, chosen)
-    vectors, label, positive, source = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    kept = positive | (_drawn_negatives(positive, source, rng))
-    return LatentPoints(vectors[kept], label[kept], positive[kept], source[kept], prototypes, ranked)
+        for source, documents in ((FIRST, ranking[:ranked]), (LAST, ranking[-ranked:])):
+            pieces.append(_pairs(*_of_chosen(learner, pool, documents, chosen), source))
+    vectors, label, is_positive, origin = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    kept = is_positive | _drawn_negatives(is_positive, origin, rng)
+    return LatentPoints(vectors[kept], label[kept], is_positive[kept], origin[kept], prototypes, ranked)
+
+
+def _of_chosen(
+    learner: BranchLearner, pool: TextSet, positions: np.ndarray, chosen: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the latent vectors (documents, chosen labels, Z), and whether the documents have the labels."""
+    labels = list(chosen)
+    return learner.label_embeddings(positions)[:, labels], pool.y[positions][:, labels].toarray() > 0
 
 
 def _pairs(
-    learner: BranchLearner, pool: TextSet, positions: np.ndarray, chosen: Sequence[int], source: int
+    latent: np.ndarray, positive: np.ndarray, source: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Every document with every chosen label: vectors (n K, Z), label, positive, source."""
-    latent = _normalised(learner.label_embeddings(positions)[:, list(chosen)])
-    positive = pool.y[positions][:, list(chosen)].toarray() > 0
-    label = np.broadcast_to(np.arange(len(chosen)), positive.shape)
-    return latent.reshape(-1, latent.shape[-1]), label.ravel(), positive.ravel(), np.full(positive.size, source)
-
-
-def _normalised(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-def _prototypes(learner: BranchLearner, pool: TextSet, labeled: np.ndarray, chosen: Sequence[int]) -> np.ndarray:
-    """Mean of the normalised positives; zeros for a label without any."""
-    latent = _normalised(learner.label_embeddings(labeled)[:, list(chosen)])
-    positive = pool.y[labeled][:, list(chosen)].toarray() > 0
-    sums = np.einsum("nk,nkz->kz", positive, latent)
-    return sums / np.maximum(positive.sum(axis=0), 1)[:, None]
+    """Return every document with every chosen label: vectors (pairs, Z), label, positive, source."""
+    unit = latent / np.maximum(np.linalg.norm(latent, axis=-1, keepdims=True), 1e-12)
+    label = np.broadcast_to(np.arange(positive.shape[1]), positive.shape)
+    return unit.reshape(-1, unit.shape[-1]), label.ravel(), positive.ravel(), np.full(positive.size, source)
 
 
 def _drawn_negatives(positive: np.ndarray, source: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     negatives = np.flatnonzero(~positive & (source == LABELED))
-    wanted = min(len(negatives), NEGATIVES_A_POSITIVE * int((positive & (source == LABELED)).sum()))
+    wanted = min(len(negatives), NEGATIVES_PER_POSITIVE * int((positive & (source == LABELED)).sum()))
     drawn = np.zeros(len(positive), dtype=bool)
     drawn[rng.choice(negatives, wanted, replace=False)] = True
     return drawn
@@ -139,14 +139,14 @@ def project_to_plane(points: LatentPoints, *, seed: int = 0) -> LatentMap:
 
     Raises
     ------
-    ValueError
+    UserError
         When there are fewer than four points.
     """
     from sklearn.manifold import TSNE
 
     everything = np.concatenate([points.vectors, points.prototypes])
     if len(points.vectors) < 4:
-        raise ValueError(f"expected at least 4 points for a t-SNE map, got {len(points.vectors)}: choose other labels")
+        raise UserError(f"expected at least 4 points for a t-SNE map, got {len(points.vectors)}: choose other labels")
     perplexity = min(30.0, (len(everything) - 1) / 3)
     plane = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(everything)
     n_points = len(points.vectors)

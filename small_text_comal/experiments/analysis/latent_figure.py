@@ -12,14 +12,14 @@ from small_text_comal.experiments.analysis.latent_plot import plot_latent
 from small_text_comal.experiments.analysis.recorded_data import recorded_data
 from small_text_comal.experiments.analysis.style import figure_style, save_figure
 from small_text_comal.experiments.data.names import known_name
+from small_text_comal.experiments.data.user_error import UserError
 from small_text_comal.experiments.options.strategies import parse_strategy
-from small_text_comal.experiments.records.plan import Run, record_path, slug
-from small_text_comal.experiments.records.records import read_records
+from small_text_comal.experiments.records.output_folder import OutputFolder
+from small_text_comal.experiments.records.plan import Run, slug
 from small_text_comal.experiments.running.learner import SmallTextLearner
 from small_text_comal.experiments.running.library_noise import calm_libraries, limited_threads
 from small_text_comal.experiments.running.protocol import make_split, round_seeds
 from small_text_comal.experiments.running.rounds import labeled_rows
-from small_text_comal.experiments.running.run import check_records
 
 __all__ = ["draw_latent"]
 
@@ -45,7 +45,7 @@ def draw_latent(
 
     Raises
     ------
-    ValueError
+    UserError
         When the run has no such round or label, or its strategy no branch.
     RecordsError
         When the data or settings are not those of the records.
@@ -54,18 +54,17 @@ def draw_latent(
     """
     strategy = parse_strategy(run.strategy)
     if not strategy.needs_branch:
-        raise ValueError(f"{strategy} has no latent space: choose a CoMAL strategy")
+        raise UserError(f"{strategy} has no latent space: choose a CoMAL strategy")
     data = recorded_data(output, run.dataset)
-    run, corpus, spec = Run(data.name, str(strategy), run.seed), data.corpus, data.config.datasets[0]
-    path = record_path(output, run)
-    records = read_records(path).records
+    (spec,) = data.config.datasets
+    run = Run(spec.name, str(strategy), run.seed)
+    records = OutputFolder(output).records(run, data.settings.hash)
     if not records:
         raise FileNotFoundError(f"no records of {run} in {output}")
-    check_records(path, records, run, data.hash)
     with calm_libraries(verbose=False), limited_threads(records[0]["threads"]):
-        split = make_split(corpus, spec, run.seed)
-        chosen = _labels(label_names, corpus.label_names, frequent_labels(split.pool.y))
-        learner = SmallTextLearner(corpus, split, data.config, spec=spec, strategy=strategy)
+        split = make_split(data.corpus, spec, run.seed)
+        chosen = _labels(label_names, data.corpus.label_names, frequent_labels(split.pool.y))
+        learner = SmallTextLearner(data.corpus, split, data.config, spec=spec, strategy=strategy)
         maps = {}
         for number in _rounds(rounds, len(records)):
             say(f"{run}: training the model of round {number} again")
@@ -74,18 +73,18 @@ def draw_latent(
             points = latent_points(learner, split.pool, labeled, chosen, rng=np.random.default_rng(run.seed))
             maps[number] = project_to_plane(points, seed=run.seed)
     with figure_style():
-        figure = plot_latent(maps, [corpus.label_names[j] for j in chosen], title=str(run))
+        figure = plot_latent(maps, [data.corpus.label_names[j] for j in chosen], title=str(run))
         return save_figure(figure, target, f"latent-{slug(str(run))}")
 
 
 def _labels(names: Sequence[str], known: Sequence[str], frequent: np.ndarray) -> list[int]:
     if len(names) > N_LABELS:
-        raise ValueError(f"labels: expected at most {N_LABELS}, got {len(names)}")
+        raise UserError(f"labels: expected at most {N_LABELS}, got {len(names)}")
     return [list(known).index(known_name(name, known, kind="label")) for name in names] or frequent.tolist()
 
 
 def _rounds(wanted: Sequence[int], recorded: int) -> list[int]:
     for number in wanted:
         if not 0 <= number < recorded:
-            raise ValueError(f"round {number}: the run has rounds 0 to {recorded - 1}")
+            raise UserError(f"round {number}: the run has rounds 0 to {recorded - 1}")
     return sorted(set(wanted or (0, (recorded - 1) // 2, recorded - 1)))

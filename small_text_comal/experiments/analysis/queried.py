@@ -1,4 +1,4 @@
-"""What kind of documents strategies ask for, beside what there is."""
+"""What kind of documents the strategies query, compared with the whole training set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from small_text_comal.experiments.analysis.recorded_data import recorded_data
 from small_text_comal.experiments.analysis.results import Results
 from small_text_comal.experiments.data.corpus import TextSet
 from small_text_comal.experiments.data.statistics_table import in_columns
-from small_text_comal.experiments.records.experiment_json import read_description
+from small_text_comal.experiments.records.output_folder import OutputFolder
 
 __all__ = ["queried_table"]
 
@@ -19,12 +19,12 @@ HEAD = ("data set", "queried by", "documents", "without labels", "labels/doc", "
 
 
 def queried_table(results: Results, folders: Sequence[Path]) -> str:
-    """Return a line for each data set and strategy: the documents that it queried, over all seeds and rounds.
+    """Return a table with a line per data set and strategy on the documents queried in all seeds and rounds.
 
     Parameters
     ----------
     results : of one or more output folders
-    folders : where they come from; they say where the data lie
+    folders : where they come from; their descriptions say where the data are
 
     Raises
     ------
@@ -44,7 +44,7 @@ def queried_table(results: Results, folders: Sequence[Path]) -> str:
 
 
 def _folder_of(dataset: str, folders: Sequence[Path]) -> Path:
-    return next(folder for folder in folders if dataset in read_description(folder).get("datasets", {}))
+    return next(folder for folder in folders if dataset in OutputFolder(folder).description()["datasets"])
 
 
 def _described(documents: TextSet) -> list[str]:

@@ -14,9 +14,9 @@ from small_text_comal.experiments.analysis.plots import SHARES, plot_all
 from small_text_comal.experiments.analysis.results import Results, area_under_curve, labels_to_reach, mean_curve
 from small_text_comal.experiments.analysis.significance import pairwise_duels
 from small_text_comal.experiments.analysis.style import metric_title
-from small_text_comal.experiments.records.experiment_json import read_description
+from small_text_comal.experiments.records.output_folder import OutputFolder
 
-__all__ = ["markdown_report", "write_report"]
+__all__ = ["write_report"]
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
@@ -29,6 +29,7 @@ pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; }
 @media print { h2 { break-before: page; } }
 """
 
+TITLE = "Comparison of query strategies"
 Table = tuple[list[str], list[list[str]]]
 ROUNDS_SHOWN = 11  # columns of a table of rounds
 
@@ -40,19 +41,13 @@ def write_report(results: Results, folders: Sequence[Path], target: Path, *, mai
     """
     target.mkdir(parents=True, exist_ok=True)
     figures = plot_all(results, target / "plots", metrics=results.metrics(), main_metric=main_metric)
-    descriptions = [read_description(folder) for folder in folders]
-    markdown = markdown_report(results, descriptions, main_metric=main_metric)
+    descriptions = [OutputFolder(folder).description() for folder in folders]
+    tables, remarks = _tables(results, descriptions, main_metric), _remarks(results, descriptions)
     pages = [target / "report.md", target / "report.html"]
-    pages[0].write_text(markdown, encoding="utf-8")
+    pages[0].write_text(_markdown_page(tables, remarks), encoding="utf-8")
     images = [path for path in figures if path.suffix == ".png"]
-    pages[1].write_text(_page(results, descriptions, images, main_metric=main_metric), encoding="utf-8")
+    pages[1].write_text(_html_page(tables, remarks, images), encoding="utf-8")
     return [*pages, *figures]
-
-
-def markdown_report(results: Results, descriptions: Sequence[dict[str, Any]], *, main_metric: str) -> str:
-    """Return the tables as Markdown."""
-    blocks = [f"## {title}\n\n{_markdown(table)}" for title, table in _tables(results, descriptions, main_metric)]
-    return "\n\n".join([*blocks, *_remarks(results, descriptions)]) + "\n"
 
 
 def _tables(results: Results, descriptions: Sequence[dict[str, Any]], main_metric: str) -> list[tuple[str, Table]]:
@@ -71,10 +66,10 @@ def _tables(results: Results, descriptions: Sequence[dict[str, Any]], main_metri
 
 
 def _data_table(descriptions: Sequence[dict[str, Any]]) -> Table:
-    head = ["data set", "pool", "validation", "test", "labels", "labels a document", "words a document"]
+    head = ["data set", "pool", "validation", "test", "labels", "labels per document", "words per document"]
     rows = []
     for description in descriptions:
-        for name, dataset in description.get("datasets", {}).items():
+        for name, dataset in description["datasets"].items():
             found = dataset["statistics"]
             counts = [str(found[column]) for column in ("train", "validation", "test", "labels")]
             rows.append([name, *counts, f"{found['mean_labels']:.2f}", f"{found['mean_words']:.1f}"])
@@ -106,9 +101,9 @@ def _score_table(results: Results, dataset: str, *, at_the_end: bool) -> Table:
 
 
 def _round_table(results: Results, dataset: str, metric: str) -> Table:
-    """Mean over the seeds after each round; of many rounds, evenly spread ones with the first and the last.
+    """Mean over the seeds after each round; of many rounds, evenly spread ones including the first and the last.
 
-    Runs of several folders may stop at other numbers of labels: a cell is empty where a strategy has no such round.
+    Runs of several folders may have different numbers of labels: a cell is empty where a strategy has no such round.
     """
     curves = {name: results.of(dataset, name) for name in results.strategies() if results.of(dataset, name)}
     means = {name: mean_curve(runs, [run.metrics[metric] for run in runs]) for name, runs in curves.items()}
@@ -159,36 +154,37 @@ def _duel_table(results: Results, metric: str) -> Table:
 
 
 def _remarks(results: Results, descriptions: Sequence[dict[str, Any]]) -> list[str]:
-    """What the reader should know: what was skipped, dropped or left out."""
-    remarks = [
-        note
-        for description in descriptions
-        for data in description.get("datasets", {}).values()
-        for note in data["notes"]
-    ]
+    """Return what the reader should know: what was skipped, dropped or left out."""
+    datasets = [data for description in descriptions for data in description["datasets"].values()]
+    remarks = [note for data in datasets for note in data["notes"]]
     for description in descriptions:
-        remarks += [f"{name} was skipped: {reason}" for name, reason in description.get("skipped", {}).items()]
-    return [f"- {remark}" for remark in [*remarks, *results.notes]]
+        remarks += [f"{name} was skipped: {reason}" for name, reason in description["skipped"].items()]
+    return [*remarks, *results.notes]
 
 
-def _markdown(table: Table) -> str:
+def _markdown_page(tables: Sequence[tuple[str, Table]], remarks: Sequence[str]) -> str:
+    blocks = [f"## {title}\n\n{_markdown_table(table)}" for title, table in tables]
+    return "\n\n".join([*blocks, *(f"- {remark}" for remark in remarks)]) + "\n"
+
+
+def _markdown_table(table: Table) -> str:
     head, rows = table
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _page(results: Results, descriptions: Sequence[dict[str, Any]], images: Sequence[Path], *, main_metric: str) -> str:
-    parts = ["<h1>Comparison of query strategies</h1>"]
-    parts += [f"<p>{html.escape(remark[2:])}</p>" for remark in _remarks(results, descriptions)]
+def _html_page(tables: Sequence[tuple[str, Table]], remarks: Sequence[str], images: Sequence[Path]) -> str:
+    parts = [f"<h1>{TITLE}</h1>"]
+    parts += [f"<p>{html.escape(remark)}</p>" for remark in remarks]
     for image in images:
         data = base64.b64encode(image.read_bytes()).decode()
         title = html.escape(image.stem.replace("-", " "))
         parts.append(f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{data}">')
-    for title, table in _tables(results, descriptions, main_metric):
+    for title, table in tables:
         parts.append(f"<h2>{html.escape(title)}</h2>{_html_table(table)}")
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Comparison of query strategies</title>'
+        f'<meta name="viewport" content="width=device-width"><title>{TITLE}</title>'
         f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>"
     )
 

@@ -1,8 +1,8 @@
-"""Learning curves read from records, and what they add up to."""
+"""Learning curves read from records, and their summaries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from small_text_comal.experiments.data.names import known_name
+from small_text_comal.experiments.data.user_error import UserError
+from small_text_comal.experiments.records.output_folder import OutputFolder, check_mixture
 from small_text_comal.experiments.records.plan import FULL_DATA
 from small_text_comal.experiments.records.records import read_records
 
@@ -67,7 +69,7 @@ class Results(NamedTuple):
 
         Raises
         ------
-        ValueError
+        UserError
             On a metric that the records do not have.
         """
         return [known_name(name, self.metrics(), kind="metric in these records") for name in wanted]
@@ -77,11 +79,11 @@ class Results(NamedTuple):
 
         Raises
         ------
-        ValueError
+        UserError
             On a metric that the records do not have, and when the runs have none in common.
         """
         if not self.metrics():
-            raise ValueError("the runs have no metric in common: draw fewer folders together")
+            raise UserError("the runs have no metric in common: draw fewer folders together")
         default = "micro_f1" if "micro_f1" in self.metrics() else self.metrics()[0]
         return self.known_metrics([wanted or default])[0]
 
@@ -99,21 +101,21 @@ class Results(NamedTuple):
 def read_results(folders: Sequence[Path], *, only: Sequence[str] = ()) -> Results:
     """Read all records of one or more output folders, or those of the strategies `only`.
 
-    Runs that have not got as far as others of their strategy are left out, and noted: a seed that has just begun would
-    cut the mean of those that are finished.
+    Runs that have fewer rounds than others of their strategy are left out, with a note: a seed that has just begun
+    would cut the mean of those that are finished.
 
     Raises
     ------
     FileNotFoundError
         When a folder has no record.
-    ValueError
+    UserError
         On a run that is there twice, a data set that was run with different settings, or a strategy that the records
         do not have.
     """
-    read = {path: read_records(path) for folder in folders for path in _record_files(folder)}
+    read = {path: read_records(path) for folder in folders for path in OutputFolder(folder).record_files()}
     notes = [found.note for found in read.values() if found.note]
     runs = {path: found.records for path, found in read.items() if found.records}
-    _check_mixture(runs)
+    check_mixture(runs)
     full = {(one["dataset"], one["seed"]): one["metrics"] for one, *_ in runs.values() if one["strategy"] == FULL_DATA}
     curves = [_curve(records) for records in runs.values() if records[0]["strategy"] != FULL_DATA]
     if not curves:
@@ -124,31 +126,8 @@ def read_results(folders: Sequence[Path], *, only: Sequence[str] = ()) -> Result
     return results._replace(curves=_as_far_as_others(shown, notes))
 
 
-def _record_files(folder: Path) -> list[Path]:
-    found = sorted((folder / "records").glob("*/*/*.jsonl"))
-    if not found:
-        raise FileNotFoundError(f"no records in {folder}: run small-text-comal compare first")
-    return found
-
-
-def _check_mixture(runs: Mapping[Path, Sequence[Mapping[str, Any]]]) -> None:
-    """Refuse what must not be averaged: numbers from different settings, and one run as if it were two seeds."""
-    settings: dict[str, tuple[str, Path]] = {}
-    seen: dict[tuple[Any, ...], Path] = {}
-    for path, (first, *_) in runs.items():
-        config, other = settings.setdefault(first["dataset"], (first["config"], path))
-        if config != first["config"]:
-            raise ValueError(
-                f"{first['dataset']} was run with different settings in {other} and {path}: draw these folders apart, "
-                "or give the data sets different names"
-            )
-        other = seen.setdefault((first["dataset"], first["strategy"], first["seed"]), path)
-        if other != path:
-            raise ValueError(f"{other} and {path} hold the same run: name folders that have different runs")
-
-
 def _as_far_as_others(curves: Sequence[Curve], notes: list[str]) -> list[Curve]:
-    """Return the runs that got as far as any of their strategy; note those that did not, and strategies that lag."""
+    """Return the runs with the most rounds of their strategy; note the others, and strategies with fewer rounds."""
     kept = []
     for curve in curves:
         on_same_data = [other for other in curves if other.dataset == curve.dataset]
@@ -187,7 +166,7 @@ class MeanCurve(NamedTuple):
 
 
 def mean_curve(curves: Sequence[Curve], values: Sequence[np.ndarray]) -> MeanCurve:
-    """Return the mean of `values`, one (R,) array a curve."""
+    """Return the mean of `values`, one (R,) array per curve."""
     stacked = np.stack(values)
     deviation = stacked.std(axis=0, ddof=1) if len(stacked) > 1 else np.zeros(stacked.shape[1])
     return MeanCurve(curves[0].labels, stacked.mean(axis=0), deviation, len(stacked))

@@ -1,11 +1,8 @@
-"""How figures look: colours that colour-blind readers tell apart, dashes and markers for print without colour."""
+"""How figures look: colours that colour-blind readers can tell apart, dashes and markers for print without colour."""
 
 from __future__ import annotations
 
-import logging
-import re
 import textwrap
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +28,6 @@ __all__ = [
     "wrapped",
 ]
 
-logger = logging.getLogger(__name__)
-
 # Okabe and Ito (2008), without yellow, which is too light for lines on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2, 2, 2, 2, 2)))
@@ -40,7 +35,7 @@ MARKERS = "osD^vPX*<>h"
 GREY = "#8C8C8C"
 AXIS_NAMES = {"labels": "labeled documents", "fit": "training (seconds)", "query": "querying (seconds)"}
 TITLES = {"micro_f1": "micro-F1", "macro_f1": "macro-F1"}
-RESOLUTION = 200  # dots an inch
+RESOLUTION = 200  # dots per inch
 
 
 def metric_title(name: str) -> str:
@@ -68,7 +63,7 @@ def line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def text_width(text: str, *, size: float = 9) -> float:
     """Return about how wide a line is, in inches; `size` in points."""
-    return 0.6 * size / 72 * len(text)  # DejaVu Sans: 0.6 em a letter
+    return 0.6 * size / 72 * len(text)  # DejaVu Sans: 0.6 em per letter
 
 
 def wrapped(text: str, width: float, *, size: float = 10.8) -> str:
@@ -105,7 +100,7 @@ def legend_below(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw in the style of this package; other figures of the process keep theirs."""
+    """Draw in the style of this package; other figures of the process keep their own."""
     settings = {
         "text.parse_math": False,  # names of labels and data sets may hold "$"
         "text.usetex": False,
@@ -124,29 +119,8 @@ def figure_style() -> Iterator[None]:
         "svg.hashsalt": "small-text-comal",  # the same figure gives the same file
         "figure.constrained_layout.use": True,
     }
-    with plt.rc_context(settings), _one_note_of_missing_glyphs():
+    with plt.rc_context(settings):
         yield
-
-
-@contextmanager
-def _one_note_of_missing_glyphs() -> Iterator[None]:
-    """Say once which characters the font lacks; matplotlib warns of each of them at every drawing."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.filterwarnings("always", message="Glyph .* missing from")
-        yield
-    missing = set()
-    for warning in caught:
-        glyph = re.match(r"Glyph (\d+) .* missing from", str(warning.message))
-        if glyph:
-            missing.add(chr(int(glyph[1])))
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    if missing:
-        logger.warning(
-            "boxes stand for characters that the font lacks (%s): name one that has them as font.family in a "
-            "matplotlibrc file",
-            " ".join(sorted(missing)),
-        )
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -10,27 +10,27 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-__all__ = ["Corpus", "Documents", "RawCorpus", "Statistics", "TextSet", "corpus_statistics", "fingerprint"]
+__all__ = ["Corpus", "LabeledTexts", "RawCorpus", "Statistics", "TextSet", "corpus_statistics", "fingerprint"]
 
 
-class Documents(NamedTuple):
+class LabeledTexts(NamedTuple):
     """Documents as read: N texts and, for each, the names of its labels."""
 
     texts: list[str]
     labels: list[list[str]]
 
-    def take(self, positions: Iterable[int]) -> Documents:
+    def take(self, positions: Iterable[int]) -> LabeledTexts:
         """Return the documents at `positions`, in that order."""
         chosen = list(positions)
-        return Documents([self.texts[i] for i in chosen], [self.labels[i] for i in chosen])
+        return LabeledTexts([self.texts[i] for i in chosen], [self.labels[i] for i in chosen])
 
 
 class RawCorpus(NamedTuple):
     """What a loader reads: the parts that the distribution has; None where it has no such part."""
 
-    train: Documents
-    validation: Documents | None = None
-    test: Documents | None = None
+    train: LabeledTexts
+    validation: LabeledTexts | None = None
+    test: LabeledTexts | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from small_text_comal.experiments.data.user_error import UserError
+
 __all__ = ["known_name"]
 
 
@@ -23,7 +25,7 @@ def known_name(name: str, known: Iterable[str], *, kind: str) -> str:
 
     Raises
     ------
-    ValueError
+    UserError
         When there is no such name; the message suggests the nearest and lists all.
 
     Examples
@@ -39,4 +41,4 @@ def known_name(name: str, known: Iterable[str], *, kind: str) -> str:
         return plain[_plain(name)]
     near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
     suggestion = f" Did you mean {plain[near[0]]!r}?" if near else ""
-    raise ValueError(f"unknown {kind} {name!r}.{suggestion} Known: {', '.join(sorted(known))}")
+    raise UserError(f"unknown {kind} {name!r}.{suggestion} Known: {', '.join(sorted(known))}")

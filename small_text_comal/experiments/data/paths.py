@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from small_text_comal.experiments.data.user_error import UserError
+
 __all__ = ["filled_path"]
 
 
@@ -12,7 +14,7 @@ def filled_path(path: str, *, where: str) -> str:
 
     Raises
     ------
-    ValueError
+    UserError
         When a variable is not set; the message names `where` the path was written.
 
     Examples
@@ -22,5 +24,5 @@ def filled_path(path: str, *, where: str) -> str:
     """
     filled = os.path.expanduser(os.path.expandvars(path))
     if "$" in filled:
-        raise ValueError(f"{where}: an environment variable in {path!r} is not set")
+        raise UserError(f"{where}: an environment variable in {path!r} is not set")
     return filled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from small_text_comal.experiments.data.corpus import Statistics, corpus_statistics
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec
@@ -14,14 +13,10 @@ __all__ = ["format_statistics", "in_columns", "statistics_table"]
 HEAD = ("data set", "train", "validation", "test", "labels", "labels/doc", "words/doc")
 
 
-def statistics_table(
-    specs: Sequence[DatasetSpec], *, test_size: int | None = None, say: Callable[[str], None] = print
-) -> str:
+def statistics_table(specs: Sequence[DatasetSpec], *, say: Callable[[str], None] = print) -> str:
     """Read data sets and return their statistics as text; `say` is told what was left out."""
     rows = []
     for spec in specs:
-        if test_size is not None:
-            spec = replace(spec, test_size=test_size)
         corpus = load_corpus(spec)
         for note in corpus.notes:
             say(note)
@@ -44,7 +39,7 @@ def format_statistics(rows: Sequence[Statistics]) -> str:
 
 
 def in_columns(lines: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """Return cells as aligned text, the first `left` columns to the left and the others to the right."""
+    """Return cells as text in columns, the first `left` of them aligned to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

@@ -1,15 +1,64 @@
-"""Options of an experiment, checked where they are made."""
+"""Options of an experiment, in one dataclass per subject, checked where they are made.
+
+A new option is a new field: its help text makes it an option of the command line, its name an option of files.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field
 
 from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec
+from small_text_comal.experiments.data.names import known_name
+from small_text_comal.experiments.data.option import check_ranges, option
 from small_text_comal.experiments.data.paths import filled_path
-from small_text_comal.experiments.options.evaluation import METRICS, checked_metrics
+from small_text_comal.experiments.data.user_error import UserError
+from small_text_comal.experiments.options.metrics import METRICS, checked_metrics
 
-__all__ = ["EncoderOptions", "ExperimentConfig", "TrainingOptions"]
+__all__ = ["EncoderOptions", "ExecutionOptions", "ExperimentConfig", "ProtocolOptions", "TrainingOptions"]
+
+BACKENDS = ("loky", "ray", "dask")
+
+
+@dataclass(frozen=True)
+class ProtocolOptions:
+    """What is compared, and in how many rounds of which size.
+
+    Parameters
+    ----------
+    strategies : names, with options in parentheses where wanted: ``"CoMAL(criterion='paper')"``
+    seeds : one run per seed; a seed has its own validation set and its own first labels, shared by all strategies
+    initial_size : documents labeled at the start
+    query_size : documents labeled per round
+    rounds : number of queries; a run trains rounds + 1 models
+    min_per_label : positives of every label at the start
+    metrics : on the test set; those whose k exceeds the number of labels are left out
+    full_data : also train once on all labels, to report which share of that score a strategy reaches
+
+    Raises
+    ------
+    UserError
+        Names the option, what was expected and what came.
+    """
+
+    strategies: tuple[str, ...] = option(
+        ("CoMAL", "RandomSampling"), "a name, or \"CoMAL(criterion='paper')\"", flag="strategy", free=True
+    )
+    seeds: tuple[int, ...] = option((0, 1, 2, 3, 4), "one run per seed", flag="seed", free=True)
+    initial_size: int = option(100, "documents labeled at the start", minimum=1)
+    query_size: int = option(100, "documents labeled per round", minimum=1)
+    rounds: int = option(50, "number of queries", minimum=0, free=True)
+    min_per_label: int = option(1, minimum=0)
+    metrics: tuple[str, ...] = option(METRICS, "micro_f1, macro_f1, p@K, ndcg@K", flag="metric")
+    full_data: bool = option(True, "also train once on all labels", free=True)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        for name in ("strategies", "seeds", "metrics"):
+            if not getattr(self, name):
+                raise UserError(f"{name}: expected at least one, got none")
+        object.__setattr__(self, "metrics", checked_metrics(self.metrics))
+        _check_seeds(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -19,18 +68,17 @@ class EncoderOptions:
     Parameters
     ----------
     model : name on the Hugging Face hub, or a folder
-    max_length : tokens a document is cut to
-    frozen_layers : first layers that are not trained; None: three quarters of them, and the embeddings; 0: none
+    max_length : tokens per document; longer documents are cut
+    frozen_layers : number of layers, counted from the first, that are not trained; None: three quarters of them, and
+        the embeddings; 0: all are trained
     """
 
-    model: str = "google-bert/bert-base-uncased"
-    max_length: int = 256
-    frozen_layers: int | None = None
+    model: str = option("google-bert/bert-base-uncased", "encoder: name on the Hugging Face hub, or a folder")
+    max_length: int = option(256, "tokens per document", minimum=1)
+    frozen_layers: int | None = option(None, "layers not trained; by default three quarters", minimum=0)
 
     def __post_init__(self) -> None:
-        _require_counts(self, ("max_length",), minimum=1)
-        if self.frozen_layers is not None:
-            _require_counts(self, ("frozen_layers",), minimum=0)
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -39,24 +87,70 @@ class TrainingOptions:
 
     Parameters
     ----------
-    max_epochs : at most
-    patience : epochs without a better validation loss until the best weights are taken; 0 trains all epochs
+    max_epochs : maximum number of epochs
+    patience : epochs without a better validation loss before training stops and the best weights are restored; 0: train
+        all epochs
     learning_rate : of AdamW, constant
-    batch_size : documents a training step
-    predict_batch_size : documents a forward pass without training
+    batch_size : documents per training step
+    predict_batch_size : documents per forward pass outside training
     """
 
-    max_epochs: int = 50
-    patience: int = 6
-    learning_rate: float = 1e-4
-    batch_size: int = 64
-    predict_batch_size: int = 64
+    max_epochs: int = option(50, "maximum number of epochs", minimum=1)
+    patience: int = option(6, "early stopping: epochs without improvement; 0: never stop", minimum=0)
+    learning_rate: float = option(1e-4, "learning rate of the classifier")
+    batch_size: int = option(64, "documents per training step", minimum=1)
+    predict_batch_size: int = option(64, minimum=1)
 
     def __post_init__(self) -> None:
-        _require_counts(self, ("max_epochs", "batch_size", "predict_batch_size"), minimum=1)
-        _require_counts(self, ("patience",), minimum=0)
+        check_ranges(self)
         if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate: expected a number > 0, got {self.learning_rate!r}")
+            raise UserError(f"learning_rate: expected a number > 0, got {self.learning_rate!r}")
+
+
+@dataclass(frozen=True)
+class ExecutionOptions:
+    """Where and how the runs are executed.
+
+    Parameters
+    ----------
+    device : "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1"
+    cache_folder : stores the frozen layers' output for all runs on the same data; may hold environment variables and ~;
+        "": each run computes its own
+    threads : CPU threads per run; 0: the machine's cores divided by the number of simultaneous runs
+    jobs : simultaneous runs; -1: one per core; by default 1, and on a cluster one per core of the cluster
+    backend : "loky" (processes on this machine), "ray" or "dask"
+    cluster : address of the Ray or Dask cluster; None starts a local one
+
+    Raises
+    ------
+    UserError
+        Names the option, what was expected and what came.
+    """
+
+    device: str = option("auto", "auto, cpu, cuda, cuda:1")
+    cache_folder: str = option("", "stores the frozen layers' output for all runs", free=True)
+    threads: int = option(0, "CPU threads per run; 0: cores divided by jobs", minimum=0, free=True)
+    jobs: int | None = option(None, "simultaneous runs; -1: one per core", free=True)
+    backend: str = option("loky", "loky (this machine), ray or dask", free=True)
+    cluster: str | None = option(None, "address of the Ray or Dask cluster", free=True)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        object.__setattr__(self, "backend", known_name(self.backend, BACKENDS, kind="backend"))
+        if self.backend == "loky" and self.cluster is not None:
+            raise UserError(
+                f"cluster {self.cluster!r}: the loky backend runs on this machine only; add --backend ray or dask"
+            )
+
+    def resolved_cache_folder(self) -> str | None:
+        """Return `cache_folder` with environment variables and ~ filled in, None where each run computes its own."""
+        return filled_path(self.cache_folder, where="cache_folder") or None
+
+
+# where a file has a group of options
+AT_TOP_LEVEL = {"flat": True}
+IN_A_TABLE = {"flat": False}
+BRANCH_HELP = {"latent_size": "latent size of the contrastive branch"}
 
 
 @dataclass(frozen=True)
@@ -67,67 +161,37 @@ class ExperimentConfig:
     ----------
     output : folder of the records
     datasets : at least one
-    strategies : names, with options in parentheses where wanted: ``"CoMAL(criterion='paper')"``
-    seeds : one run for each; a seed has its own validation set and its own first labels, shared by all strategies
-    initial_size : labels at the start
-    query_size : labels bought in a round
-    rounds : how many times labels are bought; a run trains rounds + 1 models
-    min_per_label : positives that every label has at the start
-    metrics : on the test set; those at a k beyond the number of labels are left out
-    full_data : also train once on all labels, for the share of the full-data score that a strategy reaches
-    encoder, training, branch : options of the classifier
-    device : "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1"
-    cache_folder : keeps the frozen layers' output for all runs on the same data, environment variables and ~ are filled
-        in; "": each run computes its own
-    threads : CPU threads of a run; 0: the machine's cores divided by the runs that go side by side
+    protocol, encoder, training, branch, execution : groups of options
 
     Raises
     ------
-    ValueError
+    UserError
         Names the option, what was expected and what came.
     """
 
-    output: str
-    datasets: tuple[DatasetSpec, ...]
-    strategies: tuple[str, ...] = ("CoMAL", "RandomSampling")
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    initial_size: int = 100
-    query_size: int = 100
-    rounds: int = 50
-    min_per_label: int = 1
-    metrics: tuple[str, ...] = METRICS
-    full_data: bool = True
-    encoder: EncoderOptions = field(default_factory=EncoderOptions)
-    training: TrainingOptions = field(default_factory=TrainingOptions)
-    branch: ContrastiveBranchArguments = field(default_factory=ContrastiveBranchArguments)
-    device: str = "auto"
-    cache_folder: str = ""
-    threads: int = 0
+    output: str = option(MISSING, "folder of the records")
+    datasets: tuple[DatasetSpec, ...] = option(
+        MISSING, "LOADER:PATH, or a short name such as goemotions", flag="dataset"
+    )
+    protocol: ProtocolOptions = field(default_factory=ProtocolOptions, metadata=AT_TOP_LEVEL)
+    encoder: EncoderOptions = field(default_factory=EncoderOptions, metadata=IN_A_TABLE)
+    training: TrainingOptions = field(default_factory=TrainingOptions, metadata=IN_A_TABLE)
+    branch: ContrastiveBranchArguments = field(
+        default_factory=ContrastiveBranchArguments, metadata={**IN_A_TABLE, "help_texts": BRANCH_HELP}
+    )
+    execution: ExecutionOptions = field(default_factory=ExecutionOptions, metadata=AT_TOP_LEVEL)
 
     def __post_init__(self) -> None:
-        for name in ("datasets", "strategies", "seeds", "metrics"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-            if not getattr(self, name):
-                raise ValueError(f"{name}: expected at least one, got none")
-        object.__setattr__(self, "metrics", checked_metrics(self.metrics))
-        _require_counts(self, ("initial_size", "query_size"), minimum=1)
-        _require_counts(self, ("rounds", "min_per_label", "threads"), minimum=0)
-        for seed in self.seeds + tuple(seed for spec in self.datasets for seed in spec.seeds or ()):
-            if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-                raise ValueError(f"seeds: expected integers >= 0, got {seed!r}")
+        if not self.datasets:
+            raise UserError("datasets: expected at least one, got none")
+        for spec in self.datasets:
+            _check_seeds(spec.seeds or ())
         names = [spec.name for spec in self.datasets]
         if len(set(names)) < len(names):
-            raise ValueError(f"datasets: expected different names, got {names}; set name in the second of each pair")
-
-    def resolved_cache_folder(self) -> str | None:
-        """Return `cache_folder` with environment variables and ~ filled in, None where each run computes its own."""
-        return filled_path(self.cache_folder, where="cache_folder") or None
+            raise UserError(f"datasets: expected different names, got {names}; set name in the second of each pair")
 
 
-def _require_counts(options: object, names: tuple[str, ...], *, minimum: int) -> None:
-    known = {option.name for option in fields(options)}  # type: ignore[arg-type]
-    assert known.issuperset(names)
-    for name in names:
-        value = getattr(options, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            raise ValueError(f"{name}: expected an integer >= {minimum}, got {value!r}")
+def _check_seeds(seeds: tuple[int, ...]) -> None:
+    for seed in seeds:
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UserError(f"seeds: expected integers >= 0, got {seed!r}")

@@ -1,4 +1,4 @@
-"""Values from files and the command line, held against the types that options declare."""
+"""Values from files and the command line, checked against the types that options declare."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
+
+from small_text_comal.experiments.data.user_error import UserError
 
 __all__ = ["as_declared"]
 
@@ -17,7 +19,7 @@ def as_declared(options: type, values: Mapping[str, Any], *, where: str) -> dict
 
     Raises
     ------
-    ValueError
+    UserError
         When a value is of another type; the message names `where` it was written.
 
     Examples
@@ -32,7 +34,7 @@ def as_declared(options: type, values: Mapping[str, Any], *, where: str) -> dict
         try:
             declared[name] = _converted(value, hints[name])
         except TypeError:
-            raise ValueError(f"{where}: {name}: expected {_words(hints[name])}, got {value!r}") from None
+            raise UserError(f"{where}: {name}: expected {_words(hints[name])}, got {value!r}") from None
     return declared
 
 
@@ -42,7 +44,7 @@ def _converted(value: Any, hint: Any) -> Any:
         return None if value is None else _converted(value, inner[0])
     if kind is tuple and isinstance(value, list | tuple):
         return tuple(_converted(item, inner[0]) for item in value)
-    if isinstance(value, bool) and kind is not bool:  # an int to Python, not to who wrote it
+    if isinstance(value, bool) and kind is not bool:  # an int in Python, but not to the user who wrote it
         raise TypeError
     if kind is float and isinstance(value, int):
         return float(value)

@@ -8,7 +8,7 @@ from small_text_comal.experiments.data.names import known_name
 
 __all__ = ["PRESETS", "preset"]
 
-# Table 1: pool, validation, test; initial size and labels a round. 50 rounds, 5 seeds, BERT-base with 9 layers frozen.
+# Section 4.1: 50 rounds, 5 seeds, BERT-base with 9 frozen layers
 _SHARED: dict[str, Any] = {
     "seeds": (0, 1, 2, 3, 4),
     "rounds": 50,
@@ -17,7 +17,9 @@ _SHARED: dict[str, Any] = {
 }
 
 
-def _corpus(initial_size: int, query_size: int, *, max_length: int, latent_size: int, dataset: dict) -> dict[str, Any]:
+def _corpus(
+    initial_size: int, query_size: int, *, dataset: dict[str, Any], max_length: int = 256, latent_size: int = 256
+) -> dict[str, Any]:
     return {
         **_SHARED,
         "initial_size": initial_size,
@@ -28,62 +30,26 @@ def _corpus(initial_size: int, query_size: int, *, max_length: int, latent_size:
     }
 
 
+def _resplit(loader: str, pool: int, validation: int, test: int, **more: Any) -> dict[str, Any]:
+    sizes = {"pool_size": pool, "validation_size": validation, "test_size": test}
+    return {"loader": loader, "resplit": True, **sizes, **more}
+
+
+# Table 1: initial size and labels per round; pool, validation, test
 PRESETS: dict[str, dict[str, Any]] = {
-    "aapd": _corpus(
-        100,
-        100,
-        max_length=256,
-        latent_size=256,
-        dataset={
-            "loader": "aapd",
-            "resplit": True,
-            "pool_size": 45_840,
-            "validation_size": 5_000,
-            "test_size": 5_000,
-        },
-    ),
-    # pool = the distribution's training documents; validation and test are drawn apart from its test documents
-    "rcv1": _corpus(
-        200,
-        100,
-        max_length=256,
-        latent_size=256,
-        dataset={"loader": "rcv1", "options": {"validation_size": 2_000, "test_size": 10_000}},
-    ),
-    "justdance": _corpus(
-        40,
-        20,
-        max_length=64,
-        latent_size=64,
-        dataset={
-            "loader": "justdance",
-            "resplit": True,
-            "pool_size": 7_910,
-            "validation_size": 800,
-            "test_size": 1_500,
-        },
-    ),
+    "aapd": _corpus(100, 100, dataset=_resplit("aapd", 45_840, 5_000, 5_000)),
+    # pool = the distribution's training documents; validation and test are disjoint draws from its test documents
+    "rcv1": _corpus(200, 100, dataset={"loader": "rcv1", "options": {"validation_size": 2_000, "test_size": 10_000}}),
+    "justdance": _corpus(40, 20, max_length=64, latent_size=64, dataset=_resplit("justdance", 7_910, 800, 1_500)),
     # the paper gives no latent size for EURLex: 256 is our choice
     "eurlex": _corpus(
-        500,
-        200,
-        max_length=256,
-        latent_size=256,
-        dataset={
-            "loader": "eurlex",
-            "resplit": True,
-            "min_label_count": 40,
-            "drop_unlabeled": True,
-            "pool_size": 13_060,
-            "validation_size": 800,
-            "test_size": 2_000,
-        },
+        500, 200, dataset=_resplit("eurlex", 13_060, 800, 2_000, min_label_count=40, drop_unlabeled=True)
     ),
 }
 
 
 def preset(name: str) -> dict[str, Any]:
-    """Return the settings of the paper for one of its corpora; "dataset" still wants a path.
+    """Return the options of the paper for one of its corpora; "dataset" still needs a path.
 
     Raises
     ------

@@ -12,6 +12,7 @@ import small_text
 
 from small_text_comal import host
 from small_text_comal.experiments.data.names import known_name
+from small_text_comal.experiments.data.user_error import UserError
 from small_text_comal.query_strategies.dense import WithDenseProbabilities
 from small_text_comal.query_strategies.registry import make_strategy, strategy_names
 
@@ -24,7 +25,7 @@ __all__ = [
     "runnable_names",
 ]
 
-# small-text's own that run on multi-label data, on the releases that have them
+# strategies of small-text that run on multi-label data, in the releases that have them
 BUILT_IN = (
     "RandomSampling",
     "LeastConfidence",
@@ -89,11 +90,11 @@ def runnable_names() -> list[str]:
 
 
 def parse_strategy(text: str) -> StrategySpec:
-    """Read a name, with options in parentheses where wanted.
+    """Read a name, optionally with options in parentheses.
 
     Raises
     ------
-    ValueError
+    UserError
         On an unknown name, with the nearest, and on options that are not plain values.
 
     Examples
@@ -115,11 +116,11 @@ def _options(text: str) -> dict[str, Any]:
     try:
         call = ast.parse(f"f({options}", mode="eval").body
         if not isinstance(call, ast.Call) or call.args:
-            raise ValueError("options need names")
+            raise UserError("options need names")
         return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError) as error:
         example = f"{bare.strip()}(gamma=0.5, criterion='paper')"
-        raise ValueError(f"strategy {text!r}: expected options like {example} ({error})") from None
+        raise UserError(f"strategy {text!r}: expected options like {example} ({error})") from None
 
 
 def reason_to_skip(spec: StrategySpec) -> str | None:
@@ -139,7 +140,7 @@ def new_strategy(spec: StrategySpec, seed: int) -> Any:
 
     Raises
     ------
-    ValueError
+    UserError
         When the options are not the strategy's.
     """
     try:
@@ -147,14 +148,14 @@ def new_strategy(spec: StrategySpec, seed: int) -> Any:
             return WithDenseProbabilities(_built_in(getattr(small_text, spec.name), spec.options))
         return make_strategy(spec.name, seed=seed, **spec.options)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"strategy {spec}: {error}") from None
+        raise UserError(f"strategy {spec}: {error}") from None
 
 
 def _built_in(strategy: type, options: dict[str, Any]) -> Any:
-    """Make one of small-text's strategies without its progress bar: runs have their own."""
+    """Return one of small-text's strategies without its progress bar: runs have their own."""
     quiet = {"pbar": None} if "pbar" in signature(strategy).parameters else {}
     with warnings.catch_warnings():
-        # GreedyCoreset of 1.x tells of a default that changed years ago
+        # GreedyCoreset of 1.x warns of a default that changed years ago
         warnings.filterwarnings("ignore", message="Default distance metric has changed")
         return strategy(**{**quiet, **options})
 

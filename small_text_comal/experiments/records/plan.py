@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec
-from small_text_comal.experiments.options.config import ExperimentConfig
+from small_text_comal.experiments.data.user_error import UserError
+from small_text_comal.experiments.options.config import ProtocolOptions
 
-__all__ = ["FULL_DATA", "Run", "check_files", "planned_runs", "record_path", "rounds_that_fit", "slug"]
+__all__ = ["FULL_DATA", "Run", "check_files", "planned_runs", "rounds_that_fit", "slug"]
 
 FULL_DATA = "full data"  # the run that trains once on all labels
 
@@ -33,38 +34,38 @@ class Run:
     def __str__(self) -> str:
         return f"{self.dataset} / {self.strategy} / seed {self.seed}"
 
+    @property
+    def file(self) -> Path:
+        """The file of its records, inside the output folder.
 
-def planned_runs(config: ExperimentConfig, spec: DatasetSpec, strategies: list[str]) -> list[Run]:
+        Examples
+        --------
+        >>> Run("nlupp", "CoMAL(gamma=0.5)", 3).file.as_posix()
+        'records/nlupp/CoMAL-gamma-0.5/seed-3.jsonl'
+        """
+        return Path("records", slug(self.dataset), slug(self.strategy), f"seed-{self.seed}.jsonl")
+
+
+def planned_runs(protocol: ProtocolOptions, spec: DatasetSpec, strategies: list[str]) -> list[Run]:
     """Return the runs on one data set, each once: all strategies get their first seed before any gets its second."""
-    names = [*strategies, FULL_DATA] if config.full_data else strategies
-    return list(dict.fromkeys(Run(spec.name, name, seed) for seed in spec.seeds or config.seeds for name in names))
+    names = [*strategies, FULL_DATA] if protocol.full_data else strategies
+    return list(dict.fromkeys(Run(spec.name, name, seed) for seed in spec.seeds or protocol.seeds for name in names))
 
 
-def rounds_that_fit(config: ExperimentConfig, pool_size: int) -> int:
-    """Return how many of the rounds the pool can pay for.
+def rounds_that_fit(protocol: ProtocolOptions, pool_size: int) -> int:
+    """Return the number of rounds for which the pool is large enough.
 
     Raises
     ------
-    ValueError
-        When the pool cannot pay for one round.
+    UserError
+        When the pool is too small for one round.
     """
-    if config.rounds and pool_size < config.initial_size + config.query_size:
-        raise ValueError(
-            f"a pool of {pool_size} documents is smaller than initial_size {config.initial_size} + query_size "
-            f"{config.query_size}: lower them"
+    if protocol.rounds and pool_size < protocol.initial_size + protocol.query_size:
+        raise UserError(
+            f"a pool of {pool_size} documents is smaller than initial_size {protocol.initial_size} + query_size "
+            f"{protocol.query_size}: lower them"
         )
-    return min(config.rounds, (pool_size - config.initial_size) // config.query_size)
-
-
-def record_path(output: Path, run: Run) -> Path:
-    """Return the file of a run's records.
-
-    Examples
-    --------
-    >>> record_path(Path("runs"), Run("nlupp", "CoMAL(gamma=0.5)", 3)).as_posix()
-    'runs/records/nlupp/CoMAL-gamma-0.5/seed-3.jsonl'
-    """
-    return output / "records" / slug(run.dataset) / slug(run.strategy) / f"seed-{run.seed}.jsonl"
+    return min(protocol.rounds, (pool_size - protocol.initial_size) // protocol.query_size)
 
 
 def check_files(runs: Iterable[Run]) -> None:
@@ -72,16 +73,16 @@ def check_files(runs: Iterable[Run]) -> None:
 
     Raises
     ------
-    ValueError
-        On a name that no file can have, and on two whose files would be the same.
+    UserError
+        On a name that cannot be a file name, and on two runs with the same file.
     """
     seen: dict[Path, Run] = {}
     for run in runs:
-        other = seen.setdefault(record_path(Path(), run), run)
+        other = seen.setdefault(run.file, run)
         if other != run:
-            raise ValueError(
-                f"{other} and {run} would share the file {record_path(Path(), run)}: name the data sets otherwise, or "
-                "run one of the strategies into another output folder"
+            raise UserError(
+                f"{other} and {run} would share the file {run.file}: give the data sets other names, or run one of the "
+                "strategies into another output folder"
             )
 
 
@@ -90,8 +91,8 @@ def slug(name: str) -> str:
 
     Raises
     ------
-    ValueError
-        When nothing of it can.
+    UserError
+        When no character of it can.
 
     Examples
     --------
@@ -100,8 +101,8 @@ def slug(name: str) -> str:
     """
     found = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-")
     if not found.strip("."):
-        raise ValueError(
-            f"name {name!r}: expected a letter or digit (a to z, 0 to 9), for files are named by it; set name in the "
-            "data set's table"
+        raise UserError(
+            f"name {name!r}: expected a letter or digit (a to z, 0 to 9), because files are named after it; set name "
+            "in the data set's table"
         )
     return found

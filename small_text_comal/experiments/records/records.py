@@ -18,7 +18,7 @@ NEEDED = {
 
 
 class RecordsError(RuntimeError):
-    """Records cannot be continued or written; the message says what to do."""
+    """Records cannot be continued or written; the message says what to do. The command line shows it in one line."""
 
 
 class ReadRecords(NamedTuple):
@@ -27,7 +27,7 @@ class ReadRecords(NamedTuple):
     Parameters
     ----------
     records : the whole lines, in order
-    length : bytes of these lines; what lies behind them is a line that was never finished
+    length : bytes of these lines; any further bytes are a line that was never finished
     note : says that such a line was dropped, or None
     """
 
@@ -44,7 +44,7 @@ def read_records(path: Path) -> ReadRecords:
     Raises
     ------
     RecordsError
-        When a whole line is not the record that belongs there: something else than a kill damaged the file.
+        When a whole line is not the record that belongs there: a kill alone cannot have damaged the file.
     """
     content = path.read_bytes() if path.exists() else b""
     length = content.rfind(b"\n") + 1
@@ -53,7 +53,7 @@ def read_records(path: Path) -> ReadRecords:
         record = _parsed(line)
         if (wrong := fault(record, records)) is not None:
             raise RecordsError(
-                f"{path}, line {number} is damaged: {wrong}. Repair or remove the file (the run then starts anew)"
+                f"{path}, line {number} is damaged: {wrong}. Repair or remove the file (the run then starts again)"
             )
         records.append(record)
     torn = len(content) - length
@@ -68,8 +68,8 @@ def _parsed(line: bytes) -> Any:
         return line[:60]
 
 
-def fault(record: Any, former: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return what is wrong with a record that follows the `former` ones of its run, None when nothing is.
+def fault(record: Any, earlier: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what is wrong with a record that follows the `earlier` ones of its run, None when nothing is.
 
     Examples
     --------
@@ -78,21 +78,21 @@ def fault(record: Any, former: Sequence[Mapping[str, Any]]) -> str | None:
     """
     if not isinstance(record, dict):
         return f"expected a record, got {record!r}"
-    if record.get("round") != len(former):
-        return f"expected round {len(former)}, got {record.get('round')!r}"
-    for name, kind in (NEEDED if former else {**NEEDED, "initial": list}).items():
+    if record.get("round") != len(earlier):
+        return f"expected round {len(earlier)}, got {record.get('round')!r}"
+    for name, kind in (NEEDED if earlier else {**NEEDED, "initial": list}).items():
         if not isinstance(record.get(name), kind):
             return f"expected {name} as {kind.__name__}, got {record.get(name)!r}"
-    first = former[0] if former else record
+    first = earlier[0] if earlier else record
     for name in IDENTITY:
         if record[name] != first[name]:
             return f"expected {name} {first[name]!r} as in line 1, got {record[name]!r}"
     for name in ("metrics", "seconds"):
         if record[name].keys() != first[name].keys():
             return f"expected {name} {list(first[name])} as in line 1, got {list(record[name])}"
-    labeled = [*first["initial"], *(row for other in former for row in other["queried"])]
+    labeled = [*first["initial"], *(row for other in earlier for row in other["queried"])]
     if record["labels"] != len(labeled):
-        return f"expected {len(labeled)} labels, as bought in the lines before, got {record['labels']}"
+        return f"expected {len(labeled)} labels, as queried in the lines before, got {record['labels']}"
     if len({*labeled, *record["queried"]}) < len(labeled) + len(record["queried"]):
         return "expected queried documents without a label, got some that have one"
     return None
@@ -116,13 +116,18 @@ class RecordFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.records, self._length, self.note = read_records(path)
 
+    def extend(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Append those of a run's `records` that the file does not have yet."""
+        for record in records[len(self.records) :]:
+            self.append(record)
+
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write `record` behind the last whole one.
+        """Write `record` after the last whole one.
 
         Raises
         ------
         RecordsError
-            When it cannot be written, as on a full disk; the file then holds all former records and nothing else.
+            When it cannot be written, as on a full disk; the file then holds all earlier records and nothing else.
         """
         line = (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from small_text import PoolBasedActiveLearner
 
 from small_text_comal import host
 from small_text_comal.classifiers.factories import CoMALClassificationFactory
@@ -27,10 +26,9 @@ __all__ = ["SmallTextLearner"]
 class SmallTextLearner:
     """Trains and queries with small-text; see `rounds.Learner`.
 
-    A round makes its own learner, strategy and classifier, so that nothing but the labels and the round's seeds decides
-    it. The frozen layers' output is kept for all rounds, and in `cache_folder` for all runs. It is computed at the
-    start, in the same batches in every run: batches put together otherwise would give other last bits, and a resumed
-    run other indices.
+    Each round has a new learner, strategy and classifier, so that it depends only on the labels and its own seeds. The
+    frozen layers' output is stored for all rounds, and in `cache_folder` for all runs. It is computed at the start, in
+    the same batches in every run: other batches would change the last bits, and with them the indices of a resumed run.
 
     Parameters
     ----------
@@ -74,9 +72,9 @@ class SmallTextLearner:
             "num_epochs": training.max_epochs,
             "lr": training.learning_rate,
             "patience": training.patience,
-            "device": describe_device(self._config.device)["type"],
+            "device": describe_device(self._config.execution.device)["type"],
         }
-        cache = FeatureCacheArguments(folder=self._config.resolved_cache_folder())
+        cache = FeatureCacheArguments(folder=self._config.execution.resolved_cache_folder())
         return CoMALClassificationFactory(arguments, self._num_classes, keywords, feature_cache=cache)
 
     def _prepare_frozen_layers(self, corpus: Corpus) -> None:
@@ -87,7 +85,7 @@ class SmallTextLearner:
             dataset = self._dataset(part)
             documents = Documents(dataset.data)
             batches = list(length_sorted_batches(documents.lengths, classifier.predict_batch * documents.padded_length))
-            # runs that share a folder and start together are not to compute the same batch at the same time
+            # runs that share a folder and start together should not compute the same batch at the same time
             random.Random(os.getpid()).shuffle(batches)
             for batch in batches:  # each is one segment of the cache: stored whole or not at all
                 classifier.precompute(dataset[batch])
@@ -100,7 +98,7 @@ class SmallTextLearner:
         if self._config.training.patience == 0:
             fit_kwargs["early_stopping"] = "none"
         strategy = new_strategy(self._strategy, seeds.strategy)
-        self._learner = PoolBasedActiveLearner(self._factory, strategy, self._pool_set, fit_kwargs=fit_kwargs)
+        self._learner = host.PoolBasedActiveLearner(self._factory, strategy, self._pool_set, fit_kwargs=fit_kwargs)
         host.initialize_learner(self._learner, labeled, self._pool.y[labeled])
 
     @property
@@ -115,7 +113,7 @@ class SmallTextLearner:
     def query(self, n: int) -> np.ndarray:
         """Return n positions of the pool that are not labeled."""
         assert self._seeds is not None
-        # what a strategy draws is not to depend on how much training drew
+        # what a strategy draws must not depend on how much training drew
         _seed_global_generators(self._seeds.strategy, self._seeds.strategy)
         keywords = quiet_query_keywords(self._learner.query_strategy)
         return self._learner.query(num_samples=n, query_strategy_kwargs=keywords)

@@ -1,4 +1,4 @@
-"""Libraries kept quiet and to their share of the machine while a run goes on."""
+"""Libraries kept quiet, and within their share of the machine, during a run."""
 
 from __future__ import annotations
 
@@ -15,38 +15,34 @@ __all__ = ["calm_libraries", "limited_threads"]
 
 @contextmanager
 def calm_libraries(*, verbose: bool) -> Iterator[None]:
-    """Keep the bars and remarks of transformers and small-text off the screen, unless `verbose`."""
+    """Keep the bars and messages of transformers and small-text off the screen, unless `verbose`."""
+    from transformers.utils import logging
+
+    # forked tokenizers would print a warning for every worker
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with warnings.catch_warnings():
         # small-text warns that `from_arrays`, which makes its data sets, is experimental
         warnings.filterwarnings("ignore", message=".*is experimental", category=UserWarning)
-        yield from _calm(verbose)
-
-
-def _calm(verbose: bool) -> Iterator[None]:
-    # forked tokenizers would print a warning for every worker
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if verbose:
-        yield
-        return
-    from transformers.utils import logging
-
-    before, bars = logging.get_verbosity(), os.environ.get("SMALL_TEXT_PROGRESS_BARS")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    os.environ["SMALL_TEXT_PROGRESS_BARS"] = "0"
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        logging.enable_progress_bar()
-        del os.environ["SMALL_TEXT_PROGRESS_BARS"]
-        if bars is not None:
-            os.environ["SMALL_TEXT_PROGRESS_BARS"] = bars
+        if verbose:
+            yield
+            return
+        before, bars = logging.get_verbosity(), os.environ.get("SMALL_TEXT_PROGRESS_BARS")
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        os.environ["SMALL_TEXT_PROGRESS_BARS"] = "0"
+        try:
+            yield
+        finally:
+            logging.set_verbosity(before)
+            logging.enable_progress_bar()
+            del os.environ["SMALL_TEXT_PROGRESS_BARS"]
+            if bars is not None:
+                os.environ["SMALL_TEXT_PROGRESS_BARS"] = bars
 
 
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
-    """Give torch and NumPy `threads` CPU threads; sums in another number of threads differ in their last bits."""
+    """Give torch and NumPy `threads` CPU threads; sums over another number of threads differ in their last bits."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -10,16 +10,9 @@ from typing import Any
 
 import joblib
 
-from small_text_comal.experiments.data.names import known_name
+from small_text_comal.experiments.data.user_error import UserError
 
-__all__ = ["BACKENDS", "WorkerLostError", "busy_processes", "run_side_by_side"]
-
-
-class WorkerLostError(RuntimeError):
-    """A worker process died; what to do is in the message."""
-
-
-BACKENDS = ("loky", "ray", "dask")
+__all__ = ["busy_processes", "run_side_by_side"]
 
 
 def run_side_by_side(
@@ -32,45 +25,41 @@ def run_side_by_side(
 ) -> Iterator[Any]:
     """Yield the results of ``function(*task)`` as they come, in any order.
 
-    One job on this machine runs in this process.
+    A single job on this machine runs in this process.
 
     Parameters
     ----------
     function : importable by name on every machine
     tasks : its positional arguments
-    jobs : how many at a time; -1: one for each core of the machine or cluster
+    jobs : maximum number at a time; -1: one per core of the machine or cluster
     backend : "loky" (processes of this machine), "ray" or "dask"
     cluster : address of the Ray or Dask cluster; None starts a local one
 
     Raises
     ------
-    ValueError, ImportError
-        On an unknown backend, or one whose package is missing, with the extra to install.
-    WorkerLostError
-        When a process of this machine was killed.
+    UserError
+        When the package of a backend is missing, with the extra to install, and when a process of this machine was
+        killed.
     """
-    backend = known_name(backend, BACKENDS, kind="backend")
-    if backend == "loky" and cluster is not None:
-        raise ValueError(f"cluster {cluster!r}: the loky backend runs on this machine only; add --backend ray or dask")
     with _BACKEND_CONTEXTS[backend](cluster):
         # runs last minutes to hours: a batch of more than one would leave workers idle
         parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as=_unordered(backend))
         try:
             yield from parallel(joblib.delayed(function)(*task) for task in tasks)
         except BrokenExecutor as error:
-            raise WorkerLostError(
-                "a process that did a run was killed, maybe for want of memory: finished rounds are kept, and the same "
-                "command goes on (with fewer --jobs, if memory was short)"
+            raise UserError(
+                "a process that executed a run was killed, possibly because memory ran out: finished rounds are kept, "
+                "and the same command resumes (use fewer --jobs if memory was short)"
             ) from error
 
 
 def busy_processes(jobs: int, tasks: int) -> int:
-    """Return how many processes of this machine `jobs` stands for, no more than there are tasks."""
+    """Return how many processes of this machine `jobs` stands for, at most one per task."""
     return min(joblib.effective_n_jobs(jobs), tasks)
 
 
 def _unordered(backend: str) -> str:
-    """joblib's Ray backend cannot give results back one by one."""
+    """joblib's Ray backend cannot return results one by one."""
     return "list" if backend == "ray" else "generator_unordered"
 
 
@@ -98,7 +87,7 @@ def _ray(cluster: str | None) -> Iterator[None]:
 @contextmanager
 def _dask(cluster: str | None) -> Iterator[None]:
     distributed = _required("distributed", extra="dask")
-    # one thread a worker: a run seeds the global generators of its process
+    # one thread per worker: a run seeds the global generators of its process
     client = distributed.Client(cluster) if cluster else distributed.Client(processes=True, threads_per_worker=1)
     with client, joblib.parallel_config("dask", client=client):
         yield
@@ -115,6 +104,6 @@ def _required(package: str, *, extra: str) -> Any:
     try:
         return import_module(package)
     except ImportError as error:
-        raise ImportError(
+        raise UserError(
             f"--backend {extra} needs the package {package}: pip install 'small-text-comal[{extra}]'"
         ) from error

@@ -1,4 +1,4 @@
-"""What every strategy of a seed shares: validation set, pool, first labels, and the randomness of each round."""
+"""What all strategies share for a seed: validation set, pool, first labels, and the randomness of each round."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from small_text_comal.classifiers.training_data import split_keeping_labels
 from small_text_comal.experiments.data.corpus import Corpus, TextSet
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec
 from small_text_comal.experiments.data.prepare import default_validation_size
+from small_text_comal.experiments.data.user_error import UserError
 from small_text_comal.initialization import label_covering_initialization
 
 __all__ = ["RoundSeeds", "Split", "initial_labels", "make_split", "round_seeds"]
 
-# what a SeedSequence is for; strategies are no part of it, so that all of them start from the same model
+# purpose of a SeedSequence; the strategy is not part of it, so that all strategies start from the same model
 VALIDATION, INITIAL, ROUND = 1, 2, 3
 
 
@@ -27,14 +29,14 @@ class Split(NamedTuple):
 
 
 def make_split(corpus: Corpus, spec: DatasetSpec, seed: int) -> Split:
-    """Return pool, validation and test set of a seed; validation is the corpus' own or comes from train.
+    """Return pool, validation and test set of a seed; validation is a part of the corpus or taken out of train.
 
     Every label keeps a positive in the pool.
 
     Raises
     ------
-    ValueError
-        When train is too small to give a validation set.
+    UserError
+        When train is too small for a validation set.
     """
     if corpus.validation is not None:
         return Split(corpus.train, corpus.validation, corpus.test)
@@ -43,7 +45,7 @@ def make_split(corpus: Corpus, spec: DatasetSpec, seed: int) -> Split:
     rng = np.random.default_rng(np.random.SeedSequence([seed, VALIDATION]))
     chosen = _spared(corpus.train.y, size, rng)
     if len(chosen) < size:
-        raise ValueError(
+        raise UserError(
             f"dataset {corpus.name}: {n_train} documents of train cannot give {size} for validation (after "
             f"{len(chosen)}, each that is left holds the last positive of a label): lower validation_size"
         )
@@ -51,20 +53,25 @@ def make_split(corpus: Corpus, spec: DatasetSpec, seed: int) -> Split:
     return Split(corpus.train.take(pool), corpus.train.take(chosen), corpus.test)
 
 
+class _Order(NamedTuple):
+    """A given order of rows, where `split_keeping_labels` takes a generator of random ones."""
+
+    rows: np.ndarray
+
+    def permutation(self, n: int) -> np.ndarray:
+        return self.rows
+
+
 def _spared(y: csr_matrix, size: int, rng: np.random.Generator) -> np.ndarray:
     """Draw up to `size` rows of `y`, in order, so that every label keeps a positive outside of them."""
-    left = np.asarray(y.sum(axis=0)).ravel()
-    single = left == 1
+    single = np.asarray(y.sum(axis=0)).ravel() == 1
     free = np.flatnonzero(np.asarray(y[:, single].sum(axis=1)).ravel() == 0)
     drawn = rng.choice(free, min(size, len(free)), replace=False)
-    taken: list[int] = []
-    # the others replace those drawn that would take a label's last positive along
-    for row in np.concatenate([drawn, rng.permutation(np.setdiff1d(free, drawn))]):
-        labels = y.indices[y.indptr[row] : y.indptr[row + 1]]
-        if len(taken) < size and (left[labels] > 1).all():
-            left[labels] -= 1
-            taken.append(row)
-    return np.sort(np.array(taken, dtype=int))
+    # the others replace those drawn that would take a label's last positive
+    order = np.concatenate([drawn, rng.permutation(np.setdiff1d(free, drawn))])
+    # a share of half a document less, because the number of documents is rounded up
+    share = (min(size, y.shape[0]) - 0.5) / y.shape[0]
+    return split_keeping_labels(y.astype(bool).toarray(), share, _Order(order))[1]
 
 
 def initial_labels(pool: TextSet, n_samples: int, *, min_per_label: int, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The rounds of a run: train, test, query, record; and go on where the records end."""
+"""The rounds of a run: train, test, query, record; a run continues where its records end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from small_text_comal.experiments.options.evaluation import evaluate
+from small_text_comal.experiments.options.metrics import evaluate
 from small_text_comal.experiments.records.records import RecordFile, RecordsError
 from small_text_comal.experiments.running.protocol import RoundSeeds, Split, round_seeds
-from small_text_comal.experiments.running.resources import PeakMemory
 
 __all__ = ["Learner", "Observer", "RoundPlan", "labeled_positions", "labeled_rows", "run_rounds"]
 
@@ -30,13 +29,13 @@ class Learner(Protocol):
 
 
 class Observer(Protocol):
-    """Who is told about the rounds; what it raises stops the run."""
+    """What is told about the rounds; an exception that it raises stops the run."""
 
     def before_round(self, number: int, labels: int) -> None:
-        """Tell that a round starts."""
+        """Called when a round starts."""
 
     def after_round(self, record: dict[str, Any]) -> None:
-        """Tell that a round was recorded."""
+        """Called when a round was recorded."""
 
 
 class RoundPlan(NamedTuple):
@@ -46,10 +45,10 @@ class RoundPlan(NamedTuple):
     ----------
     seed : of the run
     initial : positions labeled at the start
-    query_size : labels bought in a round
-    rounds : how many times
+    query_size : documents labeled per round
+    rounds : number of queries
     metrics : names
-    common : what every record of the run repeats (hash, names, versions, ...)
+    common : entries that every record of the run repeats (hash, names, versions, ...)
     """
 
     seed: int
@@ -65,8 +64,8 @@ def run_rounds(
 ) -> None:
     """Do the rounds that `file` does not have yet, and append a record for each.
 
-    A round depends on its seeds and on the labels bought before it, both known from the records, so a run that was
-    killed goes on with the indices that it would have had.
+    A round depends only on its seeds and on the documents labeled before it, both known from the records, so a run that
+    was killed continues with the same indices as an uninterrupted one.
 
     Parameters
     ----------
@@ -94,26 +93,24 @@ def run_rounds(
 
 
 def _round(learner: Learner, split: Split, plan: RoundPlan, labeled: np.ndarray, number: int) -> dict[str, Any]:
-    """Train, test and query: what a record says about it."""
-    memory = PeakMemory()
+    """Train, test and query; return the round's own entries of its record."""
     started = time.perf_counter()
     learner.fit(labeled, round_seeds(plan.seed, number))
     fitted = time.perf_counter()
     metrics = evaluate(split.test.y.toarray(), learner.test_probabilities(), plan.metrics)
     tested = time.perf_counter()
-    # the last round queries as well: a run can be given more rounds later
+    # the last round queries as well, because rounds can be added later
     queried = _query(learner, labeled, plan) if len(labeled) + plan.query_size <= len(split.pool) else np.empty(0, int)
     seconds = {"fit": fitted - started, "test": tested - fitted, "query": time.perf_counter() - tested}
     return {
         "metrics": metrics,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "memory": memory.peaks(),
         "queried": split.pool.rows[queried].tolist(),
     }
 
 
 def labeled_positions(split: Split, plan: RoundPlan, records: list[dict[str, Any]]) -> np.ndarray:
-    """Return the pool positions labeled after `records`, in the order in which they were bought.
+    """Return the pool positions labeled after `records`, in the order in which they were labeled.
 
     Raises
     ------
@@ -122,23 +119,23 @@ def labeled_positions(split: Split, plan: RoundPlan, records: list[dict[str, Any
     """
     initial = split.pool.rows[plan.initial].tolist()
     if records and records[0]["initial"] != initial:
-        raise RecordsError("the records start from other labels than this data gives: was a data file changed?")
+        raise RecordsError("the records start from other labels than these data give: was a data file changed?")
     return labeled_rows(records, initial, split.pool.rows)
 
 
 def labeled_rows(records: list[dict[str, Any]], initial: list[int], rows: np.ndarray) -> np.ndarray:
-    """Return the positions in `rows` (N,) of the `initial` rows and those that `records` bought.
+    """Return the positions in `rows` (N,) of the `initial` rows and of those that `records` queried.
 
     Raises
     ------
     RecordsError
         When one of them is not among the rows.
     """
-    bought = [*initial, *(row for record in records for row in record["queried"])]
+    labeled = [*initial, *(row for record in records for row in record["queried"])]
     position = {int(row): i for i, row in enumerate(rows)}
-    if not position.keys() >= set(bought):
+    if not position.keys() >= set(labeled):
         raise RecordsError("the records hold documents that are not in the pool: was a data file changed?")
-    return np.array([position[row] for row in bought], dtype=int)
+    return np.array([position[row] for row in labeled], dtype=int)
 
 
 def _query(learner: Learner, labeled: np.ndarray, plan: RoundPlan) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""Every format that can be read, by name."""
+"""Every format that can be read, by name: a new format is a new file beside this one and a line in `LOADERS`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from small_text_comal.experiments.data.corpus import RawCorpus
 from small_text_comal.experiments.data.loaders.aapd import read_aapd
@@ -17,24 +17,42 @@ from small_text_comal.experiments.data.loaders.justdance import read_justdance
 from small_text_comal.experiments.data.loaders.rcv1 import read_rcv1
 from small_text_comal.experiments.data.loaders.reuters import read_reuters
 from small_text_comal.experiments.data.names import known_name
+from small_text_comal.experiments.data.user_error import UserError
 
-__all__ = ["FOLDER_LOADERS", "load_raw_corpus", "loader_names"]
+__all__ = ["LOADERS", "Loader", "known_loader", "load_raw_corpus"]
 
-# each takes a path and, keyword-only, its own options
-FOLDER_LOADERS: dict[str, Callable[..., RawCorpus]] = {
-    "jsonl": read_jsonl,
-    "csv": read_csv,
-    "aapd": read_aapd,
-    "rcv1": read_rcv1,
-    "eurlex": read_eurlex,
-    "justdance": read_justdance,
-    "reuters": read_reuters,
+
+class Loader(NamedTuple):
+    """A data format.
+
+    Parameters
+    ----------
+    read : takes a path and, keyword-only, the format's own options
+    is_on_disk : whether the path must be a file or folder of this machine
+    path : where the user gives none
+    """
+
+    read: Callable[..., RawCorpus]
+    is_on_disk: bool = True
+    path: str | None = None
+
+
+LOADERS = {
+    "jsonl": Loader(read_jsonl),
+    "csv": Loader(read_csv),
+    "aapd": Loader(read_aapd),
+    "rcv1": Loader(read_rcv1),
+    "eurlex": Loader(read_eurlex),
+    "justdance": Loader(read_justdance),
+    "reuters": Loader(read_reuters),
+    "hf": Loader(read_huggingface, is_on_disk=False),
+    **{name: Loader(read_huggingface, is_on_disk=False, path=name) for name in SHORT_NAMES},
 }
 
 
-def loader_names() -> list[str]:
-    """Return the names of all formats, and of the data sets that are known by a short name."""
-    return sorted([*FOLDER_LOADERS, "hf", *SHORT_NAMES])
+def known_loader(name: str) -> str:
+    """Return the name in `LOADERS` that `name` means, whatever its capitals and hyphens."""
+    return known_name(name, LOADERS, kind="dataset format or short name")
 
 
 def load_raw_corpus(loader: str, path: str | None, options: Mapping[str, Any]) -> RawCorpus:
@@ -48,34 +66,28 @@ def load_raw_corpus(loader: str, path: str | None, options: Mapping[str, Any]) -
 
     Raises
     ------
-    ValueError, FileNotFoundError
+    UserError, FileNotFoundError
         On an unknown name (with the nearest), an option that the loader does not have or not of this type, a missing
         path or broken files.
     """
-    name = known_name(loader, loader_names(), kind="dataset format or short name")
-    if path is None and name not in SHORT_NAMES:
-        raise ValueError(f"dataset format {name!r} needs a path: write {name}:PATH")
-    read = FOLDER_LOADERS.get(name, read_huggingface)
+    name = known_loader(loader)
+    read, is_on_disk, default_path = LOADERS[name]
+    place = path or default_path
+    if place is None:
+        raise UserError(f"dataset format {name!r} needs a path: write {name}:PATH")
     chosen = _checked_options(read, options, kind=f"option of format {name!r}")
-    if name in FOLDER_LOADERS:
-        return read(_existing(str(path)), **chosen)
-    return read(path or name, **chosen)
+    if is_on_disk and not Path(place).exists():
+        raise FileNotFoundError(f"no file or folder {place} (current folder: {Path.cwd()})")
+    return read(Path(place) if is_on_disk else place, **chosen)
 
 
 def _checked_options(read: Callable[..., RawCorpus], options: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
-    """Options under their plain names; each is of the type of its default."""
+    """Return the options under the names that the format gives them, each of the type of its default."""
     parameters = signature(read).parameters
     defaults = {name: option.default for name, option in parameters.items() if option.kind is option.KEYWORD_ONLY}
     chosen = {known_name(option, defaults, kind=kind): value for option, value in options.items()}
     for name, value in chosen.items():
         expected = str if defaults[name] is None else type(defaults[name])
         if type(value) is not expected:
-            raise ValueError(f"{kind}, {name}: expected {expected.__name__}, got {value!r}")
+            raise UserError(f"{kind}, {name}: expected {expected.__name__}, got {value!r}")
     return chosen
-
-
-def _existing(path: str) -> Path:
-    folder = Path(path)
-    if not folder.exists():
-        raise FileNotFoundError(f"no file or folder {folder} (current folder: {Path.cwd()})")
-    return folder

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
-from small_text_comal.experiments.data.loaders.folder import require_file
-from small_text_comal.experiments.data.loaders.text_file import text_lines
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
+from small_text_comal.experiments.data.files.parts import require_file
+from small_text_comal.experiments.data.files.text_lines import text_lines
+from small_text_comal.experiments.data.user_error import UserError
 
 __all__ = ["read_aapd", "read_line_pair"]
 
@@ -18,22 +19,22 @@ def read_aapd(path: Path) -> RawCorpus:
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError, UserError
         When a file is missing, or a text file has not as many lines as its label file.
     """
     return RawCorpus(*(_part(path, part) for part in ("train", "val", "test")))
 
 
-def _part(path: Path, part: str) -> Documents:
+def _part(path: Path, part: str) -> LabeledTexts:
     return read_line_pair(require_file(path, [f"text_{part}"]), require_file(path, [f"label_{part}"]))
 
 
-def read_line_pair(text_file: Path, label_file: Path) -> Documents:
+def read_line_pair(text_file: Path, label_file: Path) -> LabeledTexts:
     """Read texts from one file and space-separated labels from the same lines of another."""
     texts, labels = list(text_lines(text_file)), list(text_lines(label_file))
     if len(texts) != len(labels):
-        raise ValueError(
+        raise UserError(
             f"expected as many lines in {text_file} as in {label_file}, got {len(texts)} and {len(labels)}: "
             "do both come from the same distribution?"
         )
-    return Documents([text.strip() for text in texts], [line.split() for line in labels])
+    return LabeledTexts([text.strip() for text in texts], [line.split() for line in labels])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
-from small_text_comal.experiments.data.loaders.folder import read_parts
-from small_text_comal.experiments.data.loaders.table import read_table
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
+from small_text_comal.experiments.data.files.csv_rows import read_table
+from small_text_comal.experiments.data.files.parts import read_parts
+from small_text_comal.experiments.data.user_error import UserError
 
 __all__ = ["read_csv"]
 
@@ -25,26 +26,26 @@ def read_csv(
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError, UserError
         Name the file, the line and what was expected there.
     """
 
-    def documents(file: Path) -> Documents:
+    def documents(file: Path) -> LabeledTexts:
         return _documents(file, text_column, label_column, separator=separator, delimiter=delimiter)
 
     return read_parts(path, ".csv", documents)
 
 
-def _documents(file: Path, text_column: str, label_column: str, *, separator: str, delimiter: str) -> Documents:
+def _documents(file: Path, text_column: str, label_column: str, *, separator: str, delimiter: str) -> LabeledTexts:
     header, rows = read_table(file, delimiter=delimiter)
     unclear = [name for name in (text_column, label_column) if header.count(name) != 1]
     if unclear:
-        raise ValueError(
+        raise UserError(
             f"{file}: expected one column {unclear[0]!r} in the header, got {header}; name the columns (or another "
             "delimiter) in the dataset's options"
         )
     text, labels = header.index(text_column), header.index(label_column)
-    return Documents(
+    return LabeledTexts(
         [row[text] for _, row in rows],
         [[name.strip() for name in row[labels].split(separator) if name.strip()] for _, row in rows],
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
+from small_text_comal.experiments.data.files.parts import require_file
 from small_text_comal.experiments.data.loaders.aapd import read_line_pair
-from small_text_comal.experiments.data.loaders.folder import require_file
 
 __all__ = ["read_eurlex"]
 
@@ -20,6 +20,6 @@ def read_eurlex(path: Path) -> RawCorpus:
     return RawCorpus(_part(path, "train"), None, _part(path, "test"))
 
 
-def _part(path: Path, part: str) -> Documents:
+def _part(path: Path, part: str) -> LabeledTexts:
     texts = require_file(path, [f"{part}_texts.txt", f"{part}_raw_texts.txt"])
     return read_line_pair(texts, require_file(path, [f"{part}_labels.txt"]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
-from small_text_comal.experiments.data.loaders.checked_document import checked_document
-from small_text_comal.experiments.data.loaders.folder import VALIDATION_NAMES
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
+from small_text_comal.experiments.data.files.checked_document import checked_document
+from small_text_comal.experiments.data.files.parts import VALIDATION_NAMES
+from small_text_comal.experiments.data.user_error import UserError
 
 __all__ = ["SHORT_NAMES", "read_huggingface"]
 
@@ -34,7 +35,7 @@ def read_huggingface(
 
     Raises
     ------
-    ValueError
+    UserError
         When the columns are missing, a document is not as above, or the data set has no part "train".
     """
     import datasets
@@ -47,7 +48,7 @@ def read_huggingface(
     if isinstance(parts, datasets.Dataset):
         parts = {"train": parts}
     if "train" not in parts:
-        raise ValueError(f"{name}: expected a part 'train', got {sorted(parts)}")
+        raise UserError(f"{name}: expected a part 'train', got {sorted(parts)}")
     validation = next((part for part in VALIDATION_NAMES if part in parts), "")
     read = {
         part: _documents(parts[part].with_format(None), (text_column, label_column), where=f"{name}, {part}")
@@ -57,15 +58,15 @@ def read_huggingface(
     return RawCorpus(read["train"], read.get(validation), read.get("test"))
 
 
-def _documents(part: Any, columns: tuple[str, str], *, where: str) -> Documents:
+def _documents(part: Any, columns: tuple[str, str], *, where: str) -> LabeledTexts:
     missing = [column for column in columns if column not in part.features]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{where}: no column {missing[0]!r} among {sorted(part.features)}; name the columns in the dataset's "
             "options"
         )
     names = _label_names(part.features[columns[1]])
-    found = Documents([], [])
+    found = LabeledTexts([], [])
     for row, (text, labels) in enumerate(zip(*(part[column] for column in columns), strict=True)):
         if isinstance(text, list) and all(isinstance(piece, str) for piece in text):
             text = "\n".join(text)

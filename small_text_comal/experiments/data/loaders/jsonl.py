@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
-from small_text_comal.experiments.data.loaders.checked_document import checked_document
-from small_text_comal.experiments.data.loaders.folder import read_parts
-from small_text_comal.experiments.data.loaders.text_file import text_lines
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
+from small_text_comal.experiments.data.files.checked_document import checked_document
+from small_text_comal.experiments.data.files.parts import read_parts
+from small_text_comal.experiments.data.files.text_lines import text_lines
+from small_text_comal.experiments.data.user_error import UserError
 
 __all__ = ["read_jsonl"]
 
@@ -24,14 +25,14 @@ def read_jsonl(path: Path, *, text_column: str = "text", label_column: str = "la
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError, UserError
         Name the file, the line and what was expected there.
     """
     return read_parts(path, ".jsonl", lambda file: _documents(file, text_column, label_column))
 
 
-def _documents(file: Path, text_column: str, label_column: str) -> Documents:
-    documents = Documents([], [])
+def _documents(file: Path, text_column: str, label_column: str) -> LabeledTexts:
+    documents = LabeledTexts([], [])
     for number, line in enumerate(text_lines(file), start=1):
         if line.strip():
             text, labels = _document(line, (text_column, label_column), where=f"{file}, line {number}")
@@ -44,10 +45,10 @@ def _document(line: str, columns: tuple[str, str], *, where: str) -> tuple[str, 
     try:
         entry = json.loads(line)
     except ValueError as error:
-        raise ValueError(f"{where}: not JSON ({error})") from None
+        raise UserError(f"{where}: not JSON ({error})") from None
     if not isinstance(entry, dict):
-        raise ValueError(f"{where}: expected a JSON object, got {type(entry).__name__}")
+        raise UserError(f"{where}: expected a JSON object, got {type(entry).__name__}")
     missing = [key for key in columns if key not in entry]
     if missing:
-        raise ValueError(f"{where}: no {missing[0]!r} among {sorted(entry)}; name the columns in the dataset's options")
+        raise UserError(f"{where}: no {missing[0]!r} among {sorted(entry)}; name the columns in the dataset's options")
     return checked_document(entry[columns[0]], entry[columns[1]], columns=columns, where=where)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
-from small_text_comal.experiments.data.loaders.folder import find_file, require_file
-from small_text_comal.experiments.data.loaders.text_file import text_lines
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
+from small_text_comal.experiments.data.files.parts import find_file, require_file
+from small_text_comal.experiments.data.files.text_lines import text_lines
+from small_text_comal.experiments.data.user_error import UserError
 
 __all__ = ["read_rcv1"]
 
@@ -34,11 +35,11 @@ def read_rcv1(path: Path, *, validation_size: int = 2_000, test_size: int = 10_0
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError, UserError
         When a file is missing, a document has no topic, or a size is below 1.
     """
     if validation_size < 1 or test_size < 1:
-        raise ValueError(f"validation_size, test_size: expected integers >= 1, got {validation_size} and {test_size}")
+        raise UserError(f"validation_size, test_size: expected integers >= 1, got {validation_size} and {test_size}")
     topics = _read_topics(require_file(path, [TOPICS]))
     train = _with_topics(_stream(require_file(path, [TRAIN])), topics)
     files = [file for name in TEST if (file := find_file(path, [name])) is not None]
@@ -57,7 +58,7 @@ def _read_topics(file: Path) -> dict[str, list[str]]:
     for number, line in enumerate(text_lines(file), start=1):
         cells = line.split()
         if len(cells) not in (0, 3):
-            raise ValueError(f'{file}, line {number}: expected "TOPIC DOCUMENT 1", got {line.rstrip()!r}')
+            raise UserError(f'{file}, line {number}: expected "TOPIC DOCUMENT 1", got {line.rstrip()!r}')
         if cells:
             topics.setdefault(cells[1], []).append(cells[0])
     return topics
@@ -88,17 +89,17 @@ def _without_repeats(tokens: list[str]) -> str:
     return " ".join(token for token, _ in groupby(tokens))
 
 
-def _draw(files: list[Path], topics: dict[str, list[str]], positions: np.ndarray) -> Documents:
+def _draw(files: list[Path], topics: dict[str, list[str]], positions: np.ndarray) -> LabeledTexts:
     wanted = set(positions.tolist())
     everything = (document for file in files for document in _stream(file))
     return _with_topics((document for i, document in enumerate(everything) if i in wanted), topics)
 
 
-def _with_topics(documents: Iterator[tuple[str, str]], topics: dict[str, list[str]]) -> Documents:
-    found = Documents([], [])
+def _with_topics(documents: Iterator[tuple[str, str]], topics: dict[str, list[str]]) -> LabeledTexts:
+    found = LabeledTexts([], [])
     for number, text in documents:
         if number not in topics:
-            raise ValueError(f"document {number} has no line in {TOPICS}: do both come from the same distribution?")
+            raise UserError(f"document {number} has no line in {TOPICS}: do both come from the same distribution?")
         found.texts.append(text)
         found.labels.append(topics[number])
     return found

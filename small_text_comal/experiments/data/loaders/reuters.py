@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
 
 __all__ = ["read_reuters"]
 
@@ -35,7 +35,7 @@ def read_reuters(path: Path) -> RawCorpus:
     files = sorted(path.glob("*.sgm"))
     if not files:
         raise FileNotFoundError(f"expected reut2-000.sgm to reut2-021.sgm in {path}, found no .sgm file")
-    parts = {"TRAIN": Documents([], []), "TEST": Documents([], [])}
+    parts = {"TRAIN": LabeledTexts([], []), "TEST": LabeledTexts([], [])}
     for file in files:
         for split, text, topics in _stream(file.read_text(encoding="latin-1")):
             if split in parts and topics:
@@ -65,11 +65,11 @@ def _text(inside: str) -> str:
     return " ".join(text.split())
 
 
-def _names(documents: Documents) -> set[str]:
+def _names(documents: LabeledTexts) -> set[str]:
     return {name for names in documents.labels for name in names}
 
 
-def _only(documents: Documents, shared: set[str]) -> Documents:
+def _only(documents: LabeledTexts, shared: set[str]) -> LabeledTexts:
     labels = [[name for name in names if name in shared] for names in documents.labels]
     kept = [i for i, names in enumerate(labels) if names]
-    return Documents([documents.texts[i] for i in kept], [labels[i] for i in kept])
+    return LabeledTexts([documents.texts[i] for i in kept], [labels[i] for i in kept])

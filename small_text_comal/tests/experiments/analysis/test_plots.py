@@ -1,7 +1,6 @@
 """Figures: files are written, lines can be told apart, no text lies on another."""
 
 import itertools
-import warnings
 
 import numpy as np
 import pytest
@@ -35,7 +34,7 @@ from small_text_comal.experiments.analysis.report import write_report
 from small_text_comal.experiments.analysis.results import read_results
 from small_text_comal.experiments.analysis.style import figure_style, line_styles, metric_title, save_figure
 from small_text_comal.experiments.data.corpus import TextSet
-from small_text_comal.experiments.options.config_file import config_from_mapping
+from small_text_comal.experiments.options.mapping import from_mapping
 from small_text_comal.experiments.records.plan import FULL_DATA, Run
 from small_text_comal.experiments.records.records import RecordsError
 from small_text_comal.experiments.running import run as run_module
@@ -182,17 +181,6 @@ def test_names_are_never_read_as_mathematics(tmp_path):
     assert len(files) == 10
     titles = [panel.get_title() for panel in plot_times(read_results([tmp_path])).axes]
     assert titles[::2] == list(names)
-
-
-def test_characters_that_the_font_lacks_are_named_once(tmp_path, caplog):
-    write_run(tmp_path, Run("corpus \u65e5\u672c", "CoMAL", 0), [0.1, 0.2])
-    plot_all(read_results([tmp_path]), tmp_path / "out", metrics=["micro_f1", "p@1"], main_metric="micro_f1")
-    assert [record.message.count("\u65e5 \u672c") for record in caplog.records] == [1]
-
-
-def test_other_warnings_of_drawing_are_passed_on():
-    with pytest.warns(UserWarning, match="something else"), figure_style():
-        warnings.warn("something else", UserWarning, stacklevel=1)
 
 
 def luminance(color):
@@ -384,7 +372,7 @@ def finished_run(monkeypatch, tmp_path):
     output = tmp_path / "out"
     options |= {"datasets": [dataset], "strategies": ["CoMAL"]}
     options |= {"encoder": {"model": str(write_encoder(tmp_path / "encoder"))}}
-    compare(config_from_mapping({"output": str(output), **options}))
+    compare(from_mapping({"output": str(output), **options}))
 
     def draw(**how):
         return draw_latent(output, output / "plots", Run("toy", "CoMAL", 0), say=lambda _: None, **how)
@@ -400,5 +388,5 @@ def test_the_last_round_of_a_run_that_used_up_its_pool_is_drawn(finished_run):
 def test_data_that_are_not_the_runs_are_refused(finished_run):
     draw, data = finished_run
     data.write_text(data.read_text().replace("text 5", "text V"))
-    with pytest.raises(RecordsError, match=r"recorded with another config \(data: .* -> .*\).*take the change back"):
+    with pytest.raises(RecordsError, match=r"recorded with another config \(data: .* -> .*\).*undo the change"):
         draw(rounds=[0])

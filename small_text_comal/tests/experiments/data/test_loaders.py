@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from small_text_comal.experiments.data.loaders import load_raw_corpus, loader_names
+from small_text_comal.experiments.data.loaders import LOADERS, load_raw_corpus
 from small_text_comal.experiments.data.loaders.huggingface import SHORT_NAMES
 
 
@@ -340,4 +340,4 @@ def test_unknown_names_suggest_the_nearest(tmp_path):
         load_raw_corpus("jsonl", str(tmp_path), {"text_colum": "x"})
     with pytest.raises(FileNotFoundError, match=r"expected train.jsonl in .* found \[\]"):
         load_raw_corpus("jsonl", str(tmp_path), {})
-    assert {"jsonl", "csv", "hf", "aapd", "rcv1", "eurlex", "justdance", "reuters"} <= set(loader_names())
+    assert {"jsonl", "csv", "hf", "aapd", "rcv1", "eurlex", "justdance", "reuters"} <= set(LOADERS)

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from experiment_fakes import documents, raw_corpus
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus, corpus_statistics, encode_labels, fingerprint
-from small_text_comal.experiments.data.dataset_spec import DatasetSpec, parse_dataset
+from small_text_comal.experiments.data.corpus import (
+    LabeledTexts,
+    RawCorpus,
+    corpus_statistics,
+    encode_labels,
+    fingerprint,
+)
+from small_text_comal.experiments.data.dataset_spec import DatasetSpec
 from small_text_comal.experiments.data.prepare import prepare_corpus
-from small_text_comal.experiments.running.protocol import make_split
 
 
 def spec(**options):
@@ -40,7 +45,7 @@ def test_labels_and_rows_follow_the_texts():
 
 
 def test_an_empty_text_is_an_error_or_dropped_with_a_note():
-    raw = RawCorpus(Documents(["a", " ", "b"], [["x"], ["x"], ["y"]]), None, Documents(["c"], [["x"]]))
+    raw = RawCorpus(LabeledTexts(["a", " ", "b"], [["x"], ["x"], ["y"]]), None, LabeledTexts(["c"], [["x"]]))
     with pytest.raises(ValueError, match=r"text of document 1 of train is empty \(1 in all\); .* drop_empty"):
         prepare_corpus(raw, spec())
     corpus = prepare_corpus(raw, spec(drop_empty=True))
@@ -50,7 +55,7 @@ def test_an_empty_text_is_an_error_or_dropped_with_a_note():
 
 
 def test_a_label_that_train_never_has_is_left_out_with_a_note():
-    raw = RawCorpus(Documents(["a", "b"], [["x"], ["y"]]), None, Documents(["c"], [["x", "new", "newer"]]))
+    raw = RawCorpus(LabeledTexts(["a", "b"], [["x"], ["y"]]), None, LabeledTexts(["c"], [["x", "new", "newer"]]))
     corpus = prepare_corpus(raw, spec())
     assert corpus.label_names == ("x", "y")
     assert decoded(corpus.test, corpus.label_names) == [["x"]]
@@ -58,8 +63,8 @@ def test_a_label_that_train_never_has_is_left_out_with_a_note():
 
 
 def test_rare_labels_and_unlabeled_documents():
-    train = Documents(list("abcd"), [["x"], ["x", "rare"], ["rare2"], ["x"]])
-    raw = RawCorpus(train, None, Documents(["e"], [["rare", "x"]]))
+    train = LabeledTexts(list("abcd"), [["x"], ["x", "rare"], ["rare2"], ["x"]])
+    raw = RawCorpus(train, None, LabeledTexts(["e"], [["rare", "x"]]))
     corpus = prepare_corpus(raw, spec(min_label_count=2))
     assert corpus.label_names == ("x",)
     assert len(corpus.train) == 4
@@ -79,7 +84,8 @@ def test_resplit_pools_all_documents_and_counts_labels_over_them():
 
 
 def test_rows_of_a_new_split_count_dropped_documents():
-    raw = RawCorpus(Documents(["", "t1"], [[], ["x"]]), Documents(["", "t3"], [[], ["x"]]), documents(9, prefix="test"))
+    halves = (LabeledTexts(["", text], [[], ["x"]]) for text in ("t1", "t3"))
+    raw = RawCorpus(*halves, documents(9, prefix="test"))
     everything = raw.train.texts + raw.validation.texts + raw.test.texts
     corpus = prepare_corpus(raw, spec(resplit=True, drop_empty=True, test_size=3))
     assert "2 documents of all parts without text were dropped" in corpus.notes[0]
@@ -87,21 +93,13 @@ def test_rows_of_a_new_split_count_dropped_documents():
         assert [everything[row] for row in part.rows] == part.texts
 
 
-@pytest.mark.parametrize("pool_size", [5, 100, 1_000, 2_000])
-def test_the_pool_is_of_the_size_asked_for_when_validation_comes_from_train(pool_size):
-    cut = spec(pool_size=pool_size)
-    split = make_split(prepare_corpus(raw_corpus(n_train=2_500), cut), cut, seed=0)
-    assert len(split.pool) == pool_size
-    assert len(split.validation) == max(1, (len(split.pool) + len(split.validation)) // 10)
-
-
 def test_an_empty_validation_part_is_an_error():
-    raw = raw_corpus()._replace(validation=Documents([], []))
+    raw = raw_corpus()._replace(validation=LabeledTexts([], []))
     with pytest.raises(ValueError, match="validation part holds no document"):
         prepare_corpus(raw, spec())
 
 
-@pytest.mark.parametrize("test", [Documents([], []), Documents(["a", "b"], [["new"], []])])
+@pytest.mark.parametrize("test", [LabeledTexts([], []), LabeledTexts(["a", "b"], [["new"], []])])
 def test_a_test_set_without_any_label_of_train_is_an_error(test):
     raw = raw_corpus()._replace(test=test)
     with pytest.raises(ValueError, match=f"none of the {len(test.texts)} documents of test has a label that train has"):
@@ -127,7 +125,7 @@ def test_own_validation_and_test_parts_are_cut():
 
 def test_data_without_any_label():
     with pytest.raises(ValueError, match="no document of train has a label"):
-        prepare_corpus(RawCorpus(Documents(["a"], [[]]), None, Documents(["b"], [["x"]])), spec())
+        prepare_corpus(RawCorpus(LabeledTexts(["a"], [[]]), None, LabeledTexts(["b"], [["x"]])), spec())
 
 
 def test_statistics_agree_with_a_plain_count():
@@ -149,33 +147,3 @@ def test_fingerprint_sees_texts_labels_and_parts():
     prints.add(fingerprint(prepare_corpus(base, spec())))
     prints.add(fingerprint(prepare_corpus(base._replace(validation=base.test), spec())))
     assert len(prints) == 4
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("data/eurlex-4.3k", "eurlex-4.3k"),
-        ("data/v1.2/", "v1.2"),
-        ("owner/name.v2", "name.v2"),
-        ("a/mine.jsonl", "mine"),
-        ("a/mine.csv.gz", "mine"),
-        ("a/train.jsonl", "a"),
-        ("b/train", "b"),
-        ("/train.csv", "train"),
-        ("a/b/..", "a"),
-        ("$SMALL_TEXT_COMAL_DATA/nlupp", "nlupp"),
-    ],
-)
-def test_a_data_set_is_named_by_what_is_specific_in_its_path(path, name):
-    assert parse_dataset(f"jsonl:{path}").name == name
-
-
-def test_spec_reads_strings_and_fills_in_the_environment(monkeypatch):
-    assert parse_dataset("aapd:/data/AAPD") == DatasetSpec(loader="aapd", path="/data/AAPD", name="AAPD")
-    assert parse_dataset("goemotions").name == "goemotions"
-    monkeypatch.setenv("SOME_DATA", "/data")
-    assert parse_dataset("jsonl:$SOME_DATA/x").resolved().path == "/data/x"
-    with pytest.raises(ValueError, match=r"environment variable .* is not set"):
-        parse_dataset("jsonl:$NOT_SET_AT_ALL/x").resolved()
-    with pytest.raises(ValueError, match="pool_size: expected an integer >= 1, got 0"):
-        spec(pool_size=0)

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 from experiment_fakes import documents, raw_corpus
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec
 from small_text_comal.experiments.data.prepare import prepare_corpus
-from small_text_comal.experiments.options.evaluation import checked_metrics, evaluate
 from small_text_comal.experiments.running.protocol import initial_labels, make_split, round_seeds
-from small_text_comal.metrics import ndcg_at_k, precision_at_k
 
 SPEC = DatasetSpec(loader="jsonl", path="toy", validation_size=12)
 
@@ -41,7 +39,7 @@ def test_own_validation_part_is_used():
 @pytest.mark.parametrize("seed", range(5))
 def test_the_only_positive_of_a_label_stays_in_the_pool(seed):
     labels = [["common"]] * 20 + [["single"]] + [["common"]] * 5
-    raw = RawCorpus(Documents([f"t{i}" for i in range(26)], labels), None, Documents(["test"], [["common"]]))
+    raw = RawCorpus(LabeledTexts([f"t{i}" for i in range(26)], labels), None, LabeledTexts(["test"], [["common"]]))
     corpus = prepare_corpus(raw, SPEC)
     split = make_split(corpus, DatasetSpec(loader="jsonl", path="toy", validation_size=24), seed)
     assert len(split.pool) == 2
@@ -51,7 +49,8 @@ def test_the_only_positive_of_a_label_stays_in_the_pool(seed):
 def few_positives():
     """Two labels that two documents have."""
     labels = [["cat"], ["dog"]] * 20 + [["rare"], ["rare", "rarer"], ["rarer"]]
-    return RawCorpus(Documents([f"t{i}" for i in range(len(labels))], labels), None, Documents(["test"], [["cat"]]))
+    train = LabeledTexts([f"t{i}" for i in range(len(labels))], labels)
+    return RawCorpus(train, None, LabeledTexts(["test"], [["cat"]]))
 
 
 def test_every_label_keeps_a_positive_and_a_draw_that_takes_none_away_stays_as_it_is():
@@ -71,6 +70,33 @@ def test_every_label_keeps_a_positive_and_a_draw_that_takes_none_away_stays_as_i
             assert len(np.intersect1d(split.validation.rows, drawn)) >= 12 - 2
             assert (make_split(corpus, SPEC, seed).validation.rows == split.validation.rows).all()
     assert 0 < replaced < 60
+
+
+def spared_by_a_plain_loop(y, size, rng):
+    """The split of the first release, which records depend on: a draw, and then others for what cannot be spared."""
+    free = [i for i, row in enumerate(y) if not any(row[j] and y[:, j].sum() == 1 for j in range(y.shape[1]))]
+    drawn = rng.choice(free, min(size, len(free)), replace=False).tolist()
+    order = [*drawn, *rng.permutation([i for i in free if i not in drawn]).tolist()]
+    taken = []
+    for row in order:
+        rest = np.delete(y, [*taken, row], axis=0).sum(axis=0)
+        if len(taken) < size and all(rest[j] > 0 for j in range(y.shape[1]) if y[row, j]):
+            taken.append(row)
+    return sorted(taken)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 10, 29])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_validation_set_is_that_of_the_first_release(seed, size):
+    corpus = prepare_corpus(raw_corpus(n_train=30), SPEC)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    expected = spared_by_a_plain_loop(corpus.train.y.toarray(), size, rng)
+    spec = DatasetSpec(loader="jsonl", path="toy", validation_size=size)
+    if len(expected) < size:
+        with pytest.raises(ValueError, match=rf"after {len(expected)}, "):
+            make_split(corpus, spec, seed)
+    else:
+        assert make_split(corpus, spec, seed).validation.rows.tolist() == expected
 
 
 def test_train_too_small_for_validation():
@@ -95,18 +121,9 @@ def test_round_seeds_differ_between_rounds_and_seeds():
     assert all(0 <= seed < 2**32 for seed in round_seeds(5, 7))  # the range of NumPy's global generator
 
 
-def test_evaluation_by_name():
-    rng = np.random.default_rng(0)
-    y, probabilities = (rng.random((30, 4)) < 0.4).astype(int), rng.random((30, 4))
-    values = evaluate(y, probabilities, checked_metrics(("Micro-F1", "p@1", "nDCG@3", "p@5", "micro_f1")))
-    predicted = probabilities >= 0.5
-    true_positives = sum(int(a and b) for a, b in zip(y.ravel(), predicted.ravel(), strict=True))
-    assert values == {
-        "micro_f1": pytest.approx(2 * true_positives / (y.sum() + predicted.sum())),
-        "p@1": precision_at_k(y, probabilities, 1),
-        "ndcg@3": ndcg_at_k(y, probabilities, 3),
-    }
-    with pytest.raises(ValueError, match=r"unknown metric 'mikro_f1'. Did you mean 'micro_f1'"):
-        checked_metrics(("mikro_f1",))
-    with pytest.raises(ValueError, match="unknown metric 'p@0'"):
-        checked_metrics(("p@0",))
+@pytest.mark.parametrize("pool_size", [5, 100, 1_000, 2_000])
+def test_the_pool_is_of_the_size_asked_for_when_validation_comes_from_train(pool_size):
+    cut = DatasetSpec(loader="jsonl", path="toy", pool_size=pool_size)
+    split = make_split(prepare_corpus(raw_corpus(n_train=2_500), cut), cut, seed=0)
+    assert len(split.pool) == pool_size
+    assert len(split.validation) == max(1, (len(split.pool) + len(split.validation)) // 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,8 +13,13 @@ from small_text_comal.metrics import macro_f1, micro_f1, ndcg_at_k, precision_at
 __all__ = ["METRICS", "checked_metrics", "evaluate", "measurable"]
 
 METRICS = ("micro_f1", "macro_f1", "p@1", "p@3", "p@5", "ndcg@3", "ndcg@5")
-RANKED = {"p": precision_at_k, "ndcg": ndcg_at_k}
-THRESHOLDED = {"micro_f1": micro_f1, "macro_f1": macro_f1}
+# each takes y (N, C), probabilities (N, C), predicted labels (N, C) and k, which is 0 for metrics without one
+FUNCTIONS: dict[str, Callable[..., float]] = {
+    "micro_f1": lambda y, probabilities, predicted, k: micro_f1(y, predicted),
+    "macro_f1": lambda y, probabilities, predicted, k: macro_f1(y, predicted),
+    "p": lambda y, probabilities, predicted, k: precision_at_k(y, probabilities, k),
+    "ndcg": lambda y, probabilities, predicted, k: ndcg_at_k(y, probabilities, k),
+}
 DECISION = 0.5
 
 
@@ -22,7 +28,7 @@ def checked_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises
     ------
-    ValueError
+    UserError
         On an unknown metric, with the nearest name.
     """
     checked = []
@@ -32,32 +38,39 @@ def checked_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(checked))
 
 
+def _kind_and_k(name: str) -> tuple[str, int]:
+    """Take a metric's name apart.
+
+    >>> _kind_and_k("p@3"), _kind_and_k("micro_f1")
+    (('p', 3), ('micro_f1', 0))
+    """
+    kind, _, k = name.partition("@")
+    return kind, int(k or 0)
+
+
 def measurable(names: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
-    """Return the metrics whose k is not beyond the number of labels.
+    """Return the metrics whose k does not exceed the number of labels.
 
     Examples
     --------
     >>> measurable(("micro_f1", "p@1", "p@5"), 4)
     ('micro_f1', 'p@1')
     """
-    return tuple(name for name in names if name in THRESHOLDED or int(name.split("@")[1]) <= num_classes)
+    return tuple(name for name in names if _kind_and_k(name)[1] <= num_classes)
 
 
 def evaluate(y_true: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
-    """Return the metrics; those at a k beyond the number of labels are left out.
+    """Return the metrics; those whose k exceeds the number of labels are left out.
 
     Parameters
     ----------
     y_true : (N, C) of 0 and 1
     probabilities : (N, C) dense; labels at 0.5 or more are predicted
-    names : as `checked_metrics` gives them
+    names : as `checked_metrics` returns them
     """
     predicted = (probabilities >= DECISION).astype(int)
     values = {}
     for name in measurable(names, y_true.shape[1]):
-        if name in THRESHOLDED:
-            values[name] = float(THRESHOLDED[name](y_true, predicted))
-        else:
-            kind, k = name.split("@")
-            values[name] = float(RANKED[kind](y_true, probabilities, int(k)))
+        kind, k = _kind_and_k(name)
+        values[name] = float(FUNCTIONS[kind](y_true, probabilities, predicted, k))
     return values

@@ -7,7 +7,8 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
-from small_text_comal.experiments.data.loaders.text_file import text_lines
+from small_text_comal.experiments.data.files.text_lines import text_lines
+from small_text_comal.experiments.data.user_error import UserError
 
 __all__ = ["Table", "read_table"]
 
@@ -24,22 +25,22 @@ def read_table(file: Path, *, delimiter: str = ",") -> Table:
 
     Raises
     ------
-    ValueError
+    UserError
         Names the file and the line where a row is not as wide as the header, or is no CSV.
     """
     if len(delimiter) != 1:
-        raise ValueError(f"delimiter: expected one character, got {delimiter!r}")
+        raise UserError(f"delimiter: expected one character, got {delimiter!r}")
     reader = csv.reader(io.StringIO("".join(text_lines(file)), newline=""), delimiter=delimiter)
     try:
         header = next(reader, [])
         rows = [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
-        raise ValueError(
+        raise UserError(
             f"{file}, line {reader.line_num}: {error}. Is a quote not closed? JSON lines hold texts of any length"
         ) from None
     for number, row in rows:
         if len(row) != len(header):
-            raise ValueError(
+            raise UserError(
                 f"{file}, line {number}: expected {len(header)} cells as in the header, got {len(row)}: a cell that "
                 f"holds {delimiter!r} stands in double quotes"
             )

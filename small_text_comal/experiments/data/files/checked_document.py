@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from small_text_comal.experiments.data.user_error import UserError
+
 __all__ = ["checked_document"]
 
 
@@ -19,7 +21,7 @@ def checked_document(text: object, labels: object, *, columns: tuple[str, str], 
 
     Raises
     ------
-    ValueError
+    UserError
         Says what was expected in which column.
 
     Examples
@@ -28,14 +30,14 @@ def checked_document(text: object, labels: object, *, columns: tuple[str, str], 
     ('a b', ['x', '3'])
     """
     if not isinstance(text, str):
-        raise ValueError(f"{where}: expected a string in {columns[0]!r}, got {type(text).__name__}")
+        raise UserError(f"{where}: expected a string in {columns[0]!r}, got {type(text).__name__}")
     if not isinstance(labels, list):
-        raise ValueError(f"{where}: expected a list of label names in {columns[1]!r}, got {type(labels).__name__}")
+        raise UserError(f"{where}: expected a list of label names in {columns[1]!r}, got {type(labels).__name__}")
     for label in labels:
         if not isinstance(label, str) and not (type(label) is int and label >= 0):  # hidden labels are -1
-            raise ValueError(f"{where}: expected label names, or numbers from 0, in {columns[1]!r}, got {label!r}")
+            raise UserError(f"{where}: expected label names, or numbers from 0, in {columns[1]!r}, got {label!r}")
     names = [str(label) for label in labels]
     half = re.search("[\ud800-\udfff]", "\n".join([text, *names]))
     if half:  # JSON can write them, and no tokenizer and no file takes them
-        raise ValueError(f"{where}: expected whole characters, got {half.group()!r}, which is half a surrogate pair")
+        raise UserError(f"{where}: expected whole characters, got {half.group()!r}, which is half a surrogate pair")
     return text, names

@@ -7,6 +7,8 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
+from small_text_comal.experiments.data.user_error import UserError
+
 __all__ = ["text_lines"]
 
 
@@ -18,7 +20,7 @@ def text_lines(file: Path) -> Iterator[str]:
 
     Raises
     ------
-    ValueError
+    UserError
         When a line is not UTF-8; names the file and the line.
     """
     opener = {".gz": gzip.open, ".bz2": bz2.open}.get(file.suffix, open)
@@ -27,7 +29,7 @@ def text_lines(file: Path) -> Iterator[str]:
             try:
                 text = line.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise ValueError(
+                raise UserError(
                     f"{file}, line {number}: expected UTF-8, got byte {line[error.start]:#04x} at {error.start}: save "
                     "the file as UTF-8"
                 ) from None

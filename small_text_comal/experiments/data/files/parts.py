@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from small_text_comal.experiments.data.corpus import Documents, RawCorpus
+from small_text_comal.experiments.data.corpus import LabeledTexts, RawCorpus
 
 __all__ = ["VALIDATION_NAMES", "find_file", "read_parts", "require_file"]
 
 VALIDATION_NAMES = ("validation", "valid", "val", "dev")
 
 
-def read_parts(path: Path, suffix: str, read: Callable[[Path], Documents]) -> RawCorpus:
+def read_parts(path: Path, suffix: str, read: Callable[[Path], LabeledTexts]) -> RawCorpus:
     """Read ``train``, ``validation`` (also valid, val, dev) and ``test`` + `suffix` of a folder, or one file as train.
 
     Raises
