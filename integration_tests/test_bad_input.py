@@ -17,6 +17,7 @@ from transformers import AutoTokenizer
 
 from small_text_comal import CoMAL, CoMALClassification, CoMALClassificationFactory, FeatureCacheArguments
 from small_text_comal.host import IS_HOST_2, model_arguments
+from small_text_comal.method.criteria import CRITERIA
 from small_text_comal.query_strategies.registry import make_strategy, strategy_names
 
 FIRST = np.arange(30)
@@ -99,7 +100,7 @@ def test_a_classifier_of_the_host(world):
         CoMAL().query(clf, world.dataset, np.arange(40, 60), FIRST, world.y[FIRST], n=3)
 
 
-@pytest.mark.parametrize("gamma", [-0.1, 1.1, float("nan"), "half", None])
+@pytest.mark.parametrize("gamma", [-0.1, 1.1, float("nan"), "half"])
 def test_gamma_outside_its_range(gamma):
     with refused(r"gamma: expected a number within \[0, 1\], got"):
         CoMAL(gamma)
@@ -107,8 +108,19 @@ def test_gamma_outside_its_range(gamma):
 
 @pytest.mark.parametrize("criterion", ["Paper", "", None])
 def test_unknown_criterion(criterion):
-    with refused(r"criterion: expected one of \('reference', 'paper'\), got"):
+    with refused(r"criterion: expected one of \('reference', 'paper', 'soft', 'entropy'\), got"):
         CoMAL(criterion=criterion)
+
+
+@pytest.mark.parametrize("batch", ["Herding", "", None])
+def test_unknown_batch(batch):
+    with refused(r"batch: expected one of \('herding', 'top'\), got"):
+        CoMAL(batch=batch)
+
+
+def test_gamma_of_a_criterion_that_has_none():
+    with refused("gamma: criterion 'entropy' has none, got 0.5: leave it out"):
+        CoMAL(gamma=0.5, criterion="entropy")
 
 
 def test_sizes_of_a_query_in_a_learner(world):
@@ -263,14 +275,14 @@ def run_two_rounds(world, **keywords):
     return learner
 
 
-@pytest.mark.parametrize("criterion", ["reference", "paper"])
+@pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("num_labels", [1, 2])
 def test_one_and_two_labels(tiny_bert_folder, num_labels, criterion):
     world = World(tiny_bert_folder, 40, num_labels=num_labels)
     run_two_rounds(world, strategy=CoMAL(criterion=criterion, seed=0))
 
 
-@pytest.mark.parametrize("criterion", ["reference", "paper"])
+@pytest.mark.parametrize("criterion", CRITERIA)
 def test_documents_without_labels_and_labels_without_positives(tiny_bert_folder, criterion):
     world = World(tiny_bert_folder, 40)
     y = world.y.toarray()

@@ -16,7 +16,7 @@ from small_text import (
 from tiny_host import seed_all
 
 from small_text_comal import WithDenseProbabilities, label_covering_initialization
-from small_text_comal.host import IS_HOST_2, dense_probabilities, initialize_learner
+from small_text_comal.host import IS_HOST_2, dense_probabilities, feature_vectors, initialize_learner
 from small_text_comal.query_strategies.registry import make_strategy
 
 pytest.importorskip("setfit", reason="needs the extra 'setfit'")
@@ -117,10 +117,27 @@ def test_small_texts_own_strategy_sees_them(corpus, fitted_setfit):
 
 
 NEEDS = {"CoMAL": "a contrastive branch"}
-NEEDS |= {name: "feature vectors" for name in ("AUDI", "CoreSet", "MultiLabelBADGE", "LearningLoss", "GPB2M")}
 NEEDS |= {
     name: r"several opinions \(dropout passes or bootstrap samples\)" for name in ("DropoutDisagreement", "BESRA")
 }
+
+
+@works_here
+@pytest.mark.parametrize("name", ["CoreSet", "MultiLabelBADGE", "GPB2M", "MaxHerding", "UncertaintyHerding"])
+def test_what_asks_for_features_gets_its_embeddings(name, corpus, fitted_setfit, capsys):
+    queried = corpus.query(make_strategy(name, seed=0), fitted_setfit)
+    assert len(set(queried)) == QUERY
+    assert set(queried) <= set(corpus.unlabeled.tolist())
+    assert capsys.readouterr().err == ""  # no progress bar
+    assert corpus.query(make_strategy(name, seed=0), fitted_setfit) == queried
+
+
+@works_here
+def test_the_features_are_what_its_head_sees(corpus, fitted_setfit):
+    features = feature_vectors(fitted_setfit, corpus.dataset)
+    assert (features.shape, features.dtype) == ((LABELED + POOL, 384), np.float32)
+    probabilities = dense_probabilities(fitted_setfit, corpus.dataset)
+    np.testing.assert_allclose(fitted_setfit.model.model_head.predict_proba(features), probabilities, atol=1e-4)
 
 
 @works_here

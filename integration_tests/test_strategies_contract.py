@@ -24,13 +24,19 @@ STRATEGIES |= {
     "CoMAL paper": partial(CoMAL, criterion="paper"),
     "CoMAL-SLCI": partial(CoMAL, gamma=1),
     "CoMAL-PFD": partial(CoMAL, gamma=0),
+    "CoMAL soft": partial(CoMAL, criterion="soft", batch="top"),
+    "CoMAL entropy": partial(CoMAL, criterion="entropy", batch="top"),
+    "CoMAL soft herding": partial(CoMAL, criterion="soft", batch="herding"),
+    "CoMAL entropy herding": partial(CoMAL, criterion="entropy", batch="herding"),
+    "UncertaintyHerding expected F1": partial(make_strategy, "UncertaintyHerding", uncertainty="expected_f1"),
     "CoMAL dense": lambda seed: WithDenseProbabilities(CoMAL(seed=seed)),
 }
-# The others choose documents together, and no document has a score of its own.
+# The others choose documents together, even where a document has a score of its own.
 SCORING = {
     name: make
     for name, make in STRATEGIES.items()
     if isinstance(getattr(make(seed=0), "query_strategy", make(seed=0)), ScoringMixin)
+    and getattr(make(seed=0), "batch", "top") == "top"
 }
 every_strategy = pytest.mark.parametrize("make", STRATEGIES.values(), ids=STRATEGIES)
 

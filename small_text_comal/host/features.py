@@ -12,7 +12,7 @@ __all__ = ["feature_vectors"]
 
 
 def feature_vectors(clf: Any, dataset: Any) -> np.ndarray:
-    """Return what `clf.embed(dataset)` gives, without a progress bar and without gradients.
+    """Return what `clf.embed(dataset)` gives, without gradients and, on 1.x, without its progress bar.
 
     Parameters
     ----------
@@ -31,7 +31,9 @@ def feature_vectors(clf: Any, dataset: Any) -> np.ndarray:
     ValueError
         When the classifier cannot embed as it was configured.
     """
-    quiet = {"pbar": None} if "pbar" in inspect.signature(clf.embed).parameters else {}  # 1.x; 2.x has a setting
+    quiet = (
+        {"pbar": None} if "pbar" in inspect.signature(clf.embed).parameters else {}
+    )  # 2.x: as the model's arguments say
     try:
         with torch.no_grad():
             return np.asarray(clf.embed(dataset, **quiet), dtype=np.float32)

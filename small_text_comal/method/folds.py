@@ -1,12 +1,21 @@
-"""Probabilities of labeled documents by classifiers that were not fitted on them."""
+"""Probabilities of labeled documents by heads that were not fitted on them, nor on documents much like them.
+
+Documents that say nearly the same tell a head little about new ones. Where they are spread over folds (arguments with
+one conclusion, posts of one thread), held-out probabilities are far too good, and what is fitted on them is wrong.
+"""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 import numpy as np
+from scipy.sparse import csr_matrix, vstack
+from scipy.sparse.csgraph import connected_components
 
-__all__ = ["FitHead", "Head", "out_of_fold_probabilities", "stratified_folds"]
+__all__ = ["FitHead", "Head", "document_folds", "out_of_fold_probabilities", "similar_documents", "stratified_folds"]
+
+SIMILAR = 0.7  # cosine of centred features from which on two documents share a fold
+_BLOCK = 1024
 
 
 class Head(Protocol):
@@ -18,7 +27,7 @@ class Head(Protocol):
 
 
 class FitHead(Protocol):
-    """A fit, as `functools.partial(fit_logistic_head, l2=0.1)`."""
+    """A fit, such as `functools.partial(fit_logistic_head, l2=0.1)`."""
 
     def __call__(self, features: np.ndarray, labels: np.ndarray, *, sample_weights: np.ndarray | None) -> Head:
         """Fit features (N, D) to labels (N, C), weighted by (N,)."""
@@ -30,23 +39,21 @@ def out_of_fold_probabilities(
     labels: np.ndarray,
     fit: FitHead,
     *,
-    n_folds: int = 4,
+    folds: np.ndarray | None = None,
     sample_weights: np.ndarray | None = None,
-    seed: int = 0,
 ) -> np.ndarray:
     """Return each document's probabilities by a head that was fitted on the other folds.
 
-    A label whose only positive is held out is fitted without any. With fewer documents than folds, each is a fold of its
-    own; a single document is also what its head is fitted on, since there is no other.
+    A label whose positives are all held out is fitted without any. A single document has no others: its head is fitted
+    on the document itself.
 
     Parameters
     ----------
     features : (N, D), N of 1 at least
     labels : (N, C) of 0 and 1
-    fit : called as fit(features, labels, sample_weights=...) with the rows of each n_folds - 1 folds
-    n_folds : at least 2
+    fit : called as fit(features, labels, sample_weights=...) with the rows of all folds but one
+    folds : (N,), 0 to the number of folds - 1; four of `document_folds` by default
     sample_weights : (N,), handed on to `fit`
-    seed : of the folds, see `stratified_folds`
 
     Returns
     -------
@@ -55,34 +62,84 @@ def out_of_fold_probabilities(
     Raises
     ------
     ValueError
-        As `stratified_folds`.
+        As `document_folds`.
     """
-    folds = stratified_folds(labels, n_folds, seed=seed)
+    folds = document_folds(features, labels) if folds is None else folds
     probabilities = np.empty(labels.shape, dtype=np.float32)
-    for fold in range(folds.max() + 1):
+    for fold in np.unique(folds):
         held_out = folds == fold
-        rest = ~held_out if len(folds) > 1 else held_out
+        rest = held_out if held_out.all() else ~held_out
         weights = None if sample_weights is None else sample_weights[rest]
         head = fit(features[rest], labels[rest], sample_weights=weights)
         probabilities[held_out] = head.probabilities(features[held_out])
     return probabilities
 
 
-def stratified_folds(labels: np.ndarray, n_folds: int, *, seed: int = 0) -> np.ndarray:
-    """Return a fold for each document, such that sizes differ by 1 at most and each label's positives are spread.
+def document_folds(features: np.ndarray, labels: np.ndarray, n_folds: int = 4, *, seed: int = 0) -> np.ndarray:
+    """Return `stratified_folds` in which similar documents share a fold.
+
+    Parameters
+    ----------
+    features : (N, D), N of 1 at least
+    labels : (N, C) of 0 and 1
+    n_folds, seed : as in `stratified_folds`
+
+    Returns
+    -------
+    folds : (N,), every fold used
+    """
+    groups = similar_documents(features)
+    of_group = np.bincount(groups)[groups]
+    too_large = of_group > len(groups) / n_folds  # such a group cannot share a fold: its documents are on their own
+    return stratified_folds(
+        labels, n_folds, groups=np.where(too_large, len(groups) + np.arange(len(groups)), groups), seed=seed
+    )
+
+
+def similar_documents(features: np.ndarray) -> np.ndarray:
+    """Return a group for each document: two are in one group when a chain of similar documents joins them.
+
+    Similar are documents whose features, minus the mean of all, have a cosine of at least 0.7. Without the mean,
+    encoders whose features all point the same way would find any two documents similar.
+
+    Parameters
+    ----------
+    features : (N, D)
+
+    Returns
+    -------
+    groups : (N,) of 0 to the number of groups - 1
+
+    Examples
+    --------
+    >>> similar_documents(np.array([[1.0, 0.0], [0.99, 0.01], [0.0, 1.0], [-1.0, -1.0]])).tolist()
+    [0, 0, 1, 2]
+    """
+    centred = features - features.mean(axis=0)
+    centred = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    blocks = (centred[start : start + _BLOCK] @ centred.T >= SIMILAR for start in range(0, len(centred), _BLOCK))
+    return np.asarray(connected_components(vstack([csr_matrix(block) for block in blocks]), directed=False)[1])
+
+
+def stratified_folds(
+    labels: np.ndarray, n_folds: int, *, groups: np.ndarray | None = None, seed: int = 0
+) -> np.ndarray:
+    """Return a fold for each document, such that folds are alike in size and each label's positives are spread.
 
     Iterative stratification: the label with the fewest positives left goes first, and each of its documents joins the
-    fold that lacks most of that label, of several the smallest.
+    fold that lacks most of that label, of several the one with most room. Folds that are full take no more. Without
+    groups the sizes differ by 1 at most.
 
     Parameters
     ----------
     labels : (N, C) of 0 and 1, N of 1 at least
-    n_folds : at least 2; with fewer documents there are N folds
-    seed : breaks ties, and orders the documents of a label
+    n_folds : at least 2; fewer are made where there are fewer documents or groups
+    groups : (N,) integers; documents of one group share a fold
+    seed : breaks ties, and orders groups of one size
 
     Returns
     -------
-    folds : (N,) of 0 to min(n_folds, N) - 1, each of them used
+    folds : (N,) of 0 to the number of folds - 1, every fold used
 
     Raises
     ------
@@ -104,20 +161,30 @@ def stratified_folds(labels: np.ndarray, n_folds: int, *, seed: int = 0) -> np.n
         raise ValueError(f"expected labels (N, C) of at least one document, got {positive.shape}")
     if n_folds < 2:
         raise ValueError(f"n_folds: expected at least 2, got {n_folds}")
-    N, n_folds = len(positive), min(n_folds, len(positive))
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(N)
-    lacking = np.tile(positive.sum(axis=0) / n_folds, (n_folds, 1))
-    room = np.full(n_folds, N // n_folds) + (np.arange(n_folds) < N % n_folds)
-    folds, left = np.full(N, -1), positive.sum(axis=0)
+    members = np.arange(len(positive)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sizes = np.bincount(members)
+    counts = np.zeros((len(sizes), positive.shape[1]), dtype=np.int64)
+    np.add.at(counts, members, positive)
+    folds = _stratify(counts, sizes, min(n_folds, len(sizes)), np.random.default_rng(seed))
+    return np.unique(folds[members], return_inverse=True)[1]
+
+
+def _stratify(counts: np.ndarray, sizes: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a fold for each group (G,), given its positives of each label (G, C) and its documents (G,)."""
+    n_documents, left = sizes.sum(), counts.sum(axis=0)
+    order = rng.permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]  # what is large is hard to place later
+    lacking = np.tile(left / n_folds, (n_folds, 1))
+    room = np.full(n_folds, n_documents // n_folds) + (np.arange(n_folds) < n_documents % n_folds)
+    folds = np.full(len(sizes), -1)
     while (folds < 0).any():
-        label = np.argmin(np.where(left > 0, left, N + 1)) if left.any() else None
-        members = order if label is None else order[positive[order, label]]
-        for document in members[folds[members] < 0]:
+        label = np.argmin(np.where(left > 0, left, n_documents + 1)) if left.any() else None
+        candidates = order if label is None else order[counts[order, label] > 0]
+        for group in candidates[folds[candidates] < 0]:
             wanted = np.zeros(n_folds) if label is None else lacking[:, label]
-            fold = np.lexsort((rng.random(n_folds), -room, -wanted, room == 0))[0]
-            folds[document] = fold
-            lacking[fold] -= positive[document]
-            room[fold] -= 1
-            left -= positive[document]
+            fold = np.lexsort((rng.random(n_folds), -room, -wanted, room <= 0))[0]
+            folds[group] = fold
+            lacking[fold] -= counts[group]
+            room[fold] -= sizes[group]
+            left -= counts[group]
     return folds

@@ -1,4 +1,4 @@
-"""The query strategies of this package by name. A new one is a new file, and here its import and its place in a table."""
+"""The query strategies of this package by name. A new one is a new file, an import here and a place in the table."""
 
 from __future__ import annotations
 
