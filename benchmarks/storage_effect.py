@@ -15,7 +15,7 @@ from workload import QUERY_SIZE, Settings, Workload, comal_factory, learning_opt
 
 from small_text_comal import CoMAL, ContrastiveBranchArguments
 from small_text_comal.config import STORAGE_DTYPES, FeatureCacheArguments
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
 
 __all__ = ["storage_tables"]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from workload import Settings, SkippedError, Workload, comal_factory
 
 from small_text_comal.encoder.documents import Documents, length_sorted_batches
-from small_text_comal.encoder.layer_split import first_token_last, split_at
+from small_text_comal.encoder.frozen.layer_split import first_token_last, split_at
 
 __all__ = ["suffix_tables"]
 

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from small_text_comal import CoMALClassificationFactory, ContrastiveBranchArguments
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder.layered_model import LayeredModel
+from small_text_comal.encoder.frozen.layered_model import LayeredModel
 from small_text_comal.experiments.data.corpus import Documents, encode_labels
 from small_text_comal.experiments.data.loaders.jsonl import read_jsonl
 from small_text_comal.host import HOST_VERSION, IS_HOST_2, make_dataset, model_arguments

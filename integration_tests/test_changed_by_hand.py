@@ -9,7 +9,7 @@ import torch
 from tiny_host import EXACT
 
 from small_text_comal import CoMALClassificationFactory, FeatureCacheArguments
-from small_text_comal.encoder.precision import Precision
+from small_text_comal.encoder.frozen.precision import Precision
 from small_text_comal.host import model_arguments
 
 

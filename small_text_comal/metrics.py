@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import f1_score
 
-__all__ = ["macro_f1", "micro_f1", "ndcg_at_k", "precision_at_k"]
+__all__ = ["label_f1", "macro_f1", "micro_f1", "ndcg_at_k", "precision_at_k"]
 
 
 def _ranked_relevance(y_true: np.ndarray, y_score: np.ndarray, k: int) -> np.ndarray:
@@ -83,6 +83,21 @@ def macro_f1(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     0.5
     """
     return _f1(y_true, y_pred, "macro")
+
+
+def label_f1(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """Return F1 of each label, (C,), for 0/1 arrays (N, C); a label never true and never predicted counts 0.
+
+    Examples
+    --------
+    >>> label_f1(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [1, 0]])).tolist()
+    [1.0, 0.0]
+    """
+    y_true, y_pred = np.asarray(y_true) != 0, np.asarray(y_pred) != 0
+    if y_true.ndim != 2 or y_true.shape != y_pred.shape:
+        raise ValueError(f"expected y_true and y_pred of one shape (N, C), got {y_true.shape} and {y_pred.shape}")
+    hits, all_marked = (y_true & y_pred).sum(axis=0), y_true.sum(axis=0) + y_pred.sum(axis=0)
+    return np.divide(2 * hits, all_marked, out=np.zeros(y_true.shape[1]), where=all_marked > 0)
 
 
 def _f1(y_true: np.ndarray, y_pred: np.ndarray, average: str) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from small_text_comal.config import ContrastiveBranchArguments
-from small_text_comal.encoder.layered_model import weights_state
+from small_text_comal.encoder.frozen.layered_model import weights_state
 from small_text_comal.method.branch import ContrastiveBranch, FoldedBranch
 from small_text_comal.method.branch_training import BranchTrainer, LabeledFeatures
 from small_text_comal.method.label_space import FeatureBatch, LabelSpace, labeled_prototypes, latent_blocks, project

@@ -7,9 +7,9 @@ from typing import Any
 from small_text_comal.classifiers.embedding import CoMALEmbeddingClassification
 from small_text_comal.classifiers.transformer import CoMALClassification
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
+from small_text_comal.encoder.sentence.vector_cache import VectorCache
 from small_text_comal.encoder.sentence_encoder import SentenceEncoder
-from small_text_comal.encoder.vector_cache import VectorCache
 from small_text_comal.host import AbstractClassifierFactory
 
 __all__ = ["CoMALClassificationFactory", "CoMALEmbeddingClassificationFactory"]

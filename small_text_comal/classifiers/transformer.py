@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from small_text_comal.classifiers.contract import check_options
-from small_text_comal.classifiers.training_data import LabeledDocuments, training_sets
+from small_text_comal.classifiers.training_data import LabeledDocuments, dataset_labels, training_sets
 from small_text_comal.classifiers.transformer_features import TransformerFeatures
 from small_text_comal.classifiers.transformer_training import (
     BestWeights,
@@ -17,13 +19,20 @@ from small_text_comal.classifiers.transformer_training import (
     Selection,
     TrainingPlan,
 )
+from small_text_comal.classifiers.useless_predictions import warn_if_nothing_is_predicted
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.documents import Documents
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
 from small_text_comal.encoder.known_features import KnownFeatures
 from small_text_comal.host import HostSelection
 from small_text_comal.method.branch_training import BranchTrainer, LabeledFeatures
+from small_text_comal.method.folds import out_of_fold_probabilities
+from small_text_comal.method.logistic_head import fit_logistic_head
+from small_text_comal.method.thresholds import checked_thresholds, label_thresholds
 
 __all__ = ["CoMALClassification"]
+
+_STAND_IN_L2 = 0.03
 
 
 class CoMALClassification(TransformerFeatures):
@@ -43,6 +52,8 @@ class CoMALClassification(TransformerFeatures):
     feature_cache : options of the cache of frozen-layer output, or a cache to share
     multi_label : must be True
     num_epochs, lr : at most 50 epochs, AdamW at a constant 1e-4
+    threshold : "auto" fits a cut for each label, on the validation set that `fit` is given, or else on folds of the
+        labeled documents; a number, or C of them, sets the cuts; 0.5 is small-text's
     patience : epochs without a better validation loss before training stops, unless `fit` is told otherwise
     **host_keywords : every other keyword of the host's TransformerBasedClassification, with the host's meaning
 
@@ -69,6 +80,7 @@ class CoMALClassification(TransformerFeatures):
         num_epochs: int = 50,
         lr: float = 1e-4,
         patience: int = 6,
+        threshold: str | float | np.ndarray = "auto",
         **host_keywords: Any,
     ) -> None:
         check_options(num_classes, multi_label=multi_label, branch=branch)
@@ -84,6 +96,8 @@ class CoMALClassification(TransformerFeatures):
         )
         self.branch_arguments = branch
         self.patience = patience
+        self.threshold = checked_thresholds(threshold, num_classes)
+        self._thresholds = self.threshold
         self.history: dict[str, list[dict[str, Any]]] = {}
 
     def fit(
@@ -143,9 +157,33 @@ class CoMALClassification(TransformerFeatures):
         )
         history = ClassifierTrainer(self.document_encoder(), plan, trainer).fit(train, valid)
         self.history = {"classifier": history, "branch": []}
+        self._know_features(train, valid)
+        self._thresholds = self.threshold
+        if self.threshold is None:
+            self._thresholds = self._fitted_thresholds(train_set, validation_set)
+        warn_if_nothing_is_predicted(self.label_probabilities(train_set), self.thresholds, train.labels.numpy())
         if trainer is not None:
             self._fit_branch(trainer, train, valid)
         return self
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """The cut at which each label is predicted, (C,) float32; 0.5 for all before the first fit."""
+        return np.full(self.num_classes, 0.5, dtype=np.float32) if self._thresholds is None else self._thresholds
+
+    def _fitted_thresholds(self, train_set: Any, validation_set: Any) -> np.ndarray:
+        """Cuts for the classifier's own probabilities, on documents that it was not trained on.
+
+        Without validation documents of the user's, a convex head on the final features stands in for the classifier:
+        its probabilities of held-back folds are calibrated alike, which those of documents trained on are not.
+        """
+        if validation_set is not None and len(validation_set):
+            labels = dataset_labels(validation_set, self.num_classes, "validation set")
+            return label_thresholds(self.label_probabilities(validation_set), labels)
+        labels, features = dataset_labels(train_set, self.num_classes, "training set"), self.features(train_set)
+        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        held_back = out_of_fold_probabilities(features, labels, partial(fit_logistic_head, l2=_STAND_IN_L2))
+        return label_thresholds(held_back, labels)
 
     def _selection(self, model_selection: Any) -> Selection:
         if not self.selects_models(model_selection):
@@ -154,13 +192,20 @@ class CoMALClassification(TransformerFeatures):
             return HostSelection(model_selection, self.plain_model)
         return BestWeights(self.plain_model)
 
+    def _know_features(self, train: LabeledDocuments, valid: LabeledDocuments | None) -> None:
+        """Compute the features of the documents of this fit once: for cuts, branch and the next query."""
+        keys = [key for part in (train, valid) if part is not None for key in part.documents.keys]
+        features = [self._documents_features(part.documents) for part in (train, valid) if part is not None]
+        self._fitted = KnownFeatures(keys, torch.cat(features), self.plain_model)
+
+    def _documents_features(self, documents: Documents) -> Tensor:
+        return self._gathered(self._batches(documents), len(documents))
+
     def _fit_branch(self, trainer: BranchTrainer, train: LabeledDocuments, valid: LabeledDocuments | None) -> None:
-        """Phase 2: the classifier is fixed, so the features of each document are computed once."""
-        sets = [train] if valid is None else [train, valid]
+        """Phase 2: the classifier is fixed, and the branch goes on alone on its features."""
         inputs = [
-            LabeledFeatures(self._gathered(self._batches(documents), len(documents)), labels.to(self.device))
-            for documents, labels, _ in sets
+            LabeledFeatures(self._documents_features(part.documents), part.labels.to(self.device))
+            for part in (train, valid)
+            if part is not None
         ]
         self.history["branch"] = trainer.fit(*inputs, progress=self.wants_progress)
-        keys = [key for part in sets for key in part.documents.keys]
-        self._fitted = KnownFeatures(keys, torch.cat([part.features for part in inputs]), self.plain_model)

@@ -13,10 +13,10 @@ from small_text_comal.classifiers.branch_owner import BranchOwner
 from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder.document_encoder import DocumentEncoder
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.dropout_masks import one_sampled_network
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.dropout_masks import one_sampled_network
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.precision import Precision
 from small_text_comal.encoder.known_features import KnownFeatures
-from small_text_comal.encoder.precision import Precision
 from small_text_comal.host import HostClassification
 from small_text_comal.method.label_space import FeatureBatch
 
@@ -87,11 +87,6 @@ class TransformerFeatures(BranchOwner, HostClassification):
         if self.model is None:
             self.load_model()
         self.model = self.model.to(self.device)
-
-    @property
-    def thresholds(self) -> np.ndarray:
-        """The cut above which each label is predicted, (C,) float32."""
-        return np.full(self.num_classes, 0.5, dtype=np.float32)
 
     def label_probabilities(self, dataset: Any) -> np.ndarray:
         """Return the probability of every label, (N, C) float32, dense on every release.

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from small_text_comal.encoder.batched_pass import batched_pass
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.feature_cache import FeatureCache
-from small_text_comal.encoder.frozen_output import FrozenOutput
-from small_text_comal.encoder.layered_model import LayeredModel
-from small_text_comal.encoder.precision import Precision
-from small_text_comal.encoder.routes import choose_route, whole_model
+from small_text_comal.encoder.frozen.batched_pass import batched_pass
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.frozen_output import FrozenOutput
+from small_text_comal.encoder.frozen.layered_model import LayeredModel
+from small_text_comal.encoder.frozen.precision import Precision
+from small_text_comal.encoder.frozen.routes import choose_route, whole_model
 from small_text_comal.method.label_space import FeatureBatch
 
 __all__ = ["DocumentEncoder"]

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.layered_model import weights_state
+from small_text_comal.encoder.frozen.layered_model import weights_state
 from small_text_comal.method.label_space import FeatureBatch
 
 __all__ = ["KnownFeatures"]

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from small_text_comal.encoder.callable_encoder import CallableEncoder
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.model_files import ModelSource
-from small_text_comal.encoder.pooling import POOLINGS, unit_length
-from small_text_comal.encoder.sentence_folder import is_sentence_encoder
-from small_text_comal.encoder.sentence_model import SentenceModel
-from small_text_comal.encoder.vector_cache import VectorCache, VectorStore, text_key
+from small_text_comal.encoder.sentence.callable_encoder import CallableEncoder
+from small_text_comal.encoder.sentence.folder import is_sentence_encoder
+from small_text_comal.encoder.sentence.model import SentenceModel
+from small_text_comal.encoder.sentence.model_files import ModelSource
+from small_text_comal.encoder.sentence.pooling import POOLINGS, unit_length
+from small_text_comal.encoder.sentence.vector_cache import VectorCache, VectorStore, text_key
 
 __all__ = ["SentenceEncoder", "is_sentence_encoder"]
 

@@ -16,7 +16,13 @@ from small_text_comal.host.heads import ends_in_sklearn_head, sklearn_head
 from small_text_comal.host.model_selection import HostSelection
 from small_text_comal.host.predictions import MultiLabelPredictions
 from small_text_comal.host.probabilities import dense_probabilities
-from small_text_comal.host.scripts import initialize_learner, make_dataset, model_arguments
+from small_text_comal.host.scripts import (
+    initialize_learner,
+    make_dataset,
+    make_text_dataset,
+    model_arguments,
+    setfit_factory,
+)
 from small_text_comal.host.strategy import QueryStrategy, ScoringMixin, check_query_input
 from small_text_comal.host.texts import texts_of
 from small_text_comal.host.transformer_classifier import HostClassification
@@ -39,7 +45,9 @@ __all__ = [
     "feature_vectors",
     "initialize_learner",
     "make_dataset",
+    "make_text_dataset",
     "model_arguments",
+    "setfit_factory",
     "sklearn_head",
     "texts_of",
 ]

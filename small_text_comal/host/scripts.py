@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from small_text import PoolBasedActiveLearner, TransformerModelArguments, TransformersDataset
+from small_text import PoolBasedActiveLearner, TextDataset, TransformerModelArguments, TransformersDataset
 
 import small_text_comal.host.repairs  # noqa: F401 (datasets work with newer libraries)
 from small_text_comal.host.versions import IS_HOST_2
 
-__all__ = ["initialize_learner", "make_dataset", "model_arguments"]
+__all__ = ["initialize_learner", "make_dataset", "make_text_dataset", "model_arguments", "setfit_factory"]
 
 
 def make_dataset(
@@ -21,6 +21,19 @@ def make_dataset(
     return TransformersDataset.from_arrays(
         texts, y, tokenizer, target_labels=np.arange(num_classes), max_length=max_length
     )
+
+
+def make_text_dataset(texts: Any, y: csr_matrix, *, num_classes: int) -> TextDataset:
+    """Return a multi-label TextDataset that knows all its classes (N texts, y (N, C) CSR)."""
+    return TextDataset(list(texts), y, target_labels=np.arange(num_classes))
+
+
+def setfit_factory(model: str, num_classes: int, *, max_length: int, device: str) -> Any:
+    """Return a factory of small-text's multi-label SetFit, with its keywords as the release names them."""
+    from small_text import SetFitClassificationFactory, SetFitModelArguments  # only there with the extra `setfit`
+
+    keywords = {"multi_label": True, "device": device, ("max_length" if IS_HOST_2 else "max_seq_len"): max_length}
+    return SetFitClassificationFactory(SetFitModelArguments(model), num_classes, keywords)
 
 
 def model_arguments(

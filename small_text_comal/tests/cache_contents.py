@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
 
 H = 4
 KEYS = [bytes([i]) * 16 for i in range(8)]

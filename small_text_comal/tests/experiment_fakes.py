@@ -83,6 +83,10 @@ class FakeLearner:
     def test_probabilities(self) -> np.ndarray:
         return self.rng.random(self.test_shape)
 
+    @property
+    def thresholds(self) -> np.ndarray:
+        return np.full(self.test_shape[1], 0.5)
+
     def query(self, n: int) -> np.ndarray:
         free = np.setdiff1d(np.arange(self.pool_size), self.labeled)
         return self.rng.choice(free, n, replace=False)

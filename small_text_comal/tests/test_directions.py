@@ -68,7 +68,7 @@ def modules():
             yield pytest.param(path, ".".join(part for part in parts if part != "__init__"), id="/".join(parts))
 
 
-@pytest.mark.parametrize(("path", "module"), modules())
+@pytest.mark.parametrize(("path", "module"), list(modules()))
 def test_a_module_imports_only_what_its_folder_may(path, module):
     place = place_of(module)
     assert place is not None, f"{module} lies in no folder of the table"

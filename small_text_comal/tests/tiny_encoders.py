@@ -21,7 +21,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 
 from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
 
 VOCABULARY, HIDDEN, LABELS, DEPTH = 60, 16, 3, 3
 EXACT = {"atol": 1e-5, "rtol": 0}  # of logits, where nothing is stored in 16 bits

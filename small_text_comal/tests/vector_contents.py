@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder.vector_cache import VectorCache
+from small_text_comal.encoder.sentence.vector_cache import VectorCache
 
 D = 4
 KEYS = [bytes([i]) * 16 for i in range(40)]

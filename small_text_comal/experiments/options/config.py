@@ -5,9 +5,10 @@ A new option is a new field: its help text makes it an option of the command lin
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
 
 from small_text_comal.config import ContrastiveBranchArguments
+from small_text_comal.encoder.sentence_encoder import is_sentence_encoder
 from small_text_comal.experiments.data.dataset_spec import DatasetSpec
 from small_text_comal.experiments.data.names import known_name
 from small_text_comal.experiments.data.option import check_ranges, option
@@ -15,9 +16,17 @@ from small_text_comal.experiments.data.paths import filled_path
 from small_text_comal.experiments.data.user_error import UserError
 from small_text_comal.experiments.options.metrics import METRICS, checked_metrics
 
-__all__ = ["EncoderOptions", "ExecutionOptions", "ExperimentConfig", "ProtocolOptions", "TrainingOptions"]
+__all__ = [
+    "ClassifierOptions",
+    "EncoderOptions",
+    "ExecutionOptions",
+    "ExperimentConfig",
+    "ProtocolOptions",
+    "TrainingOptions",
+]
 
 BACKENDS = ("loky", "ray", "dask")
+CLASSIFIER_NAMES = ("auto", "embedding", "transformer", "setfit")
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,34 @@ class EncoderOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """Which classifier is trained in every round, and what it is told.
+
+    Parameters
+    ----------
+    classifier : "embedding" (a convex head on sentence embeddings), "transformer" (fine-tuning), "setfit", or "auto":
+        embedding for an encoder that is a sentence encoder, transformer for others
+    label_names : whether the labels' names inform the embedding classifier
+    threshold : the cut at which a label is predicted: 0 fits one for each label, 0.5 is small-text's
+    """
+
+    classifier: str = option("auto", "embedding, transformer or setfit; by default by the encoder")
+    label_names: bool = option(True, "let the labels' names inform the embedding classifier")
+    threshold: float = option(0.0, "cut at which a label is predicted; 0: fitted for each label")
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        object.__setattr__(self, "classifier", known_name(self.classifier, CLASSIFIER_NAMES, kind="classifier"))
+        if not 0 <= self.threshold < 1:
+            raise UserError(f"threshold: expected 0 (fitted), or a number inside (0, 1), got {self.threshold!r}")
+
+    @property
+    def cut(self) -> str | float:
+        """The option as classifiers take it."""
+        return self.threshold or "auto"
 
 
 @dataclass(frozen=True)
@@ -161,7 +198,7 @@ class ExperimentConfig:
     ----------
     output : folder of the records
     datasets : at least one
-    protocol, encoder, training, branch, execution : groups of options
+    protocol, classifier, encoder, training, branch, execution : groups of options
 
     Raises
     ------
@@ -174,6 +211,7 @@ class ExperimentConfig:
         MISSING, "LOADER:PATH, or a short name such as goemotions", flag="dataset"
     )
     protocol: ProtocolOptions = field(default_factory=ProtocolOptions, metadata=AT_TOP_LEVEL)
+    classifier: ClassifierOptions = field(default_factory=ClassifierOptions, metadata=AT_TOP_LEVEL)
     encoder: EncoderOptions = field(default_factory=EncoderOptions, metadata=IN_A_TABLE)
     training: TrainingOptions = field(default_factory=TrainingOptions, metadata=IN_A_TABLE)
     branch: ContrastiveBranchArguments = field(
@@ -182,6 +220,9 @@ class ExperimentConfig:
     execution: ExecutionOptions = field(default_factory=ExecutionOptions, metadata=AT_TOP_LEVEL)
 
     def __post_init__(self) -> None:
+        if self.classifier.classifier == "auto":
+            by_encoder = "embedding" if is_sentence_encoder(self.encoder.model) else "transformer"
+            object.__setattr__(self, "classifier", replace(self.classifier, classifier=by_encoder))
         if not self.datasets:
             raise UserError("datasets: expected at least one, got none")
         for spec in self.datasets:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.experiments.data.names import known_name
 
 __all__ = ["PRESETS", "preset"]
 
+_PAPER_BRANCH = asdict(ContrastiveBranchArguments.paper())
 # Section 4.1: 50 rounds, 5 seeds, BERT-base with 9 frozen layers
 _SHARED: dict[str, Any] = {
     "seeds": (0, 1, 2, 3, 4),
     "rounds": 50,
     "min_per_label": 1,
+    "classifier": "transformer",
+    "threshold": 0.5,
     "training": {"max_epochs": 50, "patience": 6, "learning_rate": 1e-4, "batch_size": 64},
 }
 
@@ -25,7 +30,7 @@ def _corpus(
         "initial_size": initial_size,
         "query_size": query_size,
         "encoder": {"model": "google-bert/bert-base-uncased", "max_length": max_length, "frozen_layers": 9},
-        "branch": {"sub_feature_size": 512, "latent_size": latent_size},
+        "branch": {**_PAPER_BRANCH, "latent_size": latent_size},
         "dataset": dataset,
     }
 

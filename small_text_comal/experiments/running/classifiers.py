@@ -7,14 +7,13 @@ import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 from small_text_comal import host
 from small_text_comal.classifiers.any_host import WithContrastiveBranch
 from small_text_comal.classifiers.factories import CoMALClassificationFactory, CoMALEmbeddingClassificationFactory
 from small_text_comal.config import ContrastiveBranchArguments, FeatureCacheArguments
 from small_text_comal.encoder.documents import Documents, length_sorted_batches
-from small_text_comal.encoder.sentence_encoder import SentenceEncoder
 from small_text_comal.encoder.sentence.vector_cache import VectorCache
+from small_text_comal.encoder.sentence_encoder import SentenceEncoder
 from small_text_comal.experiments.data.corpus import TextSet
 from small_text_comal.experiments.options.config import ExperimentConfig
 from small_text_comal.experiments.running.resources import describe_device

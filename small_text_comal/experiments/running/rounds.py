@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from small_text_comal.experiments.options.metrics import evaluate
+from small_text_comal.experiments.options.metrics import evaluate, prediction_facts
 from small_text_comal.experiments.records.records import RecordFile, RecordsError
 from small_text_comal.experiments.running.protocol import RoundSeeds, Split, round_seeds
 
@@ -23,6 +23,10 @@ class Learner(Protocol):
 
     def test_probabilities(self) -> np.ndarray:
         """Return the dense probabilities (N, C) of the test documents."""
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """Return the cuts (C,) at which labels are predicted."""
 
     def query(self, n: int) -> np.ndarray:
         """Return n positions that are not labeled yet."""
@@ -97,13 +101,16 @@ def _round(learner: Learner, split: Split, plan: RoundPlan, labeled: np.ndarray,
     started = time.perf_counter()
     learner.fit(labeled, round_seeds(plan.seed, number))
     fitted = time.perf_counter()
-    metrics = evaluate(split.test.y.toarray(), learner.test_probabilities(), plan.metrics)
+    y, probabilities, thresholds = split.test.y.toarray(), learner.test_probabilities(), learner.thresholds
+    metrics = evaluate(y, probabilities, plan.metrics, thresholds=thresholds)
+    facts = prediction_facts(y, probabilities >= thresholds)
     tested = time.perf_counter()
     # the last round queries as well, because rounds can be added later
     queried = _query(learner, labeled, plan) if len(labeled) + plan.query_size <= len(split.pool) else np.empty(0, int)
     seconds = {"fit": fitted - started, "test": tested - fitted, "query": time.perf_counter() - tested}
     return {
         "metrics": metrics,
+        **facts,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "queried": split.pool.rows[queried].tolist(),
     }

@@ -18,7 +18,7 @@ from small_text_comal.classifiers.transformer_training import (
 )
 from small_text_comal.config import ContrastiveBranchArguments
 from small_text_comal.encoder.documents import shuffled_batches
-from small_text_comal.encoder.precision import Precision
+from small_text_comal.encoder.frozen.precision import Precision
 from small_text_comal.method.branch import ContrastiveBranch
 from small_text_comal.method.branch_training import BranchTrainer
 from small_text_comal.method.label_space import FeatureBatch

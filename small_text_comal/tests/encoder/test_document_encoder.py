@@ -25,7 +25,7 @@ from tiny_encoders import (
 from small_text_comal.encoder import document_encoder as encoder_module
 from small_text_comal.encoder.document_encoder import DocumentEncoder
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.precision import Precision
+from small_text_comal.encoder.frozen.precision import Precision
 
 
 def layer(encoder, model, i):

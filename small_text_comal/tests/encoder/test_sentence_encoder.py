@@ -25,10 +25,12 @@ from tiny_sentence_encoders import (
 from transformers import AutoModel, RobertaConfig, RobertaModel
 
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder import model_files, pooling, sentence_encoder, sentence_model
+from small_text_comal.encoder import sentence_encoder
 from small_text_comal.encoder.documents import Documents
+from small_text_comal.encoder.sentence import model as sentence_model
+from small_text_comal.encoder.sentence import model_files, pooling
+from small_text_comal.encoder.sentence.vector_cache import VectorCache
 from small_text_comal.encoder.sentence_encoder import SentenceEncoder
-from small_text_comal.encoder.vector_cache import VectorCache
 
 EXACT = {"atol": 1e-6, "rtol": 0}
 

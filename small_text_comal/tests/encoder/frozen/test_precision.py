@@ -2,8 +2,8 @@ import doctest
 
 import torch
 
-from small_text_comal.encoder import precision as precision_module
-from small_text_comal.encoder.precision import Precision
+from small_text_comal.encoder.frozen import precision as precision_module
+from small_text_comal.encoder.frozen.precision import Precision
 
 
 def product_dtype():

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from small_text_comal.encoder.pooling import POOLINGS
+from small_text_comal.encoder.sentence.pooling import POOLINGS
 
 __all__ = ["Declaration", "is_sentence_encoder", "read_declaration"]
 

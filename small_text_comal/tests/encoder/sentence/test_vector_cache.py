@@ -8,8 +8,8 @@ import pytest
 from vector_contents import KEYS, D, assert_holds, filled, opened, segments, vectors
 
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder import vector_cache as cache_module
-from small_text_comal.encoder.vector_cache import VectorCache, text_key
+from small_text_comal.encoder.sentence import vector_cache as cache_module
+from small_text_comal.encoder.sentence.vector_cache import VectorCache, text_key
 
 
 def test_docstring_examples():

@@ -6,9 +6,9 @@ import json
 import pytest
 from tiny_sentence_encoders import declare, declare_prompt
 
-from small_text_comal.encoder import sentence_folder
-from small_text_comal.encoder.model_files import ModelSource
-from small_text_comal.encoder.sentence_folder import is_sentence_encoder, read_declaration
+from small_text_comal.encoder.sentence import folder as sentence_folder
+from small_text_comal.encoder.sentence.folder import is_sentence_encoder, read_declaration
+from small_text_comal.encoder.sentence.model_files import ModelSource
 
 MEAN = {"pooling_mode_mean_tokens": True}
 

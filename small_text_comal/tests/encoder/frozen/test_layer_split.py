@@ -20,9 +20,9 @@ from tiny_encoders import (
 )
 from torch import nn
 
-from small_text_comal.encoder import layer_split
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.layer_split import (
+from small_text_comal.encoder.frozen import layer_split
+from small_text_comal.encoder.frozen.layer_split import (
     feature_view,
     find_head,
     find_layers,
@@ -31,7 +31,7 @@ from small_text_comal.encoder.layer_split import (
     split_at,
     with_modules,
 )
-from small_text_comal.encoder.layered_model import LayeredModel
+from small_text_comal.encoder.frozen.layered_model import LayeredModel
 
 ROWS = token_rows([9, 3, 12, 6], padded_to=15)
 ids, mask = Documents(ROWS).padded([0, 1, 2, 3], "cpu")

@@ -22,9 +22,9 @@ from transformers import (
     XLNetConfig,
 )
 
-from small_text_comal.encoder import tokenizer_check
+from small_text_comal.encoder.sentence import tokenizer_check
+from small_text_comal.encoder.sentence.tokenizer_check import checked_max_length, checked_tokenizer, position_limit
 from small_text_comal.encoder.sentence_encoder import SentenceEncoder
-from small_text_comal.encoder.tokenizer_check import checked_max_length, checked_tokenizer, position_limit
 
 TRANSFORMERS_5 = int(transformers.__version__.split(".")[0]) >= 5
 WITHOUT_TOKENIZER = [

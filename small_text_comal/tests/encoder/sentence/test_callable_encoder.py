@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder import callable_encoder
-from small_text_comal.encoder.callable_encoder import checked_vectors
 from small_text_comal.encoder.documents import Documents
+from small_text_comal.encoder.sentence import callable_encoder
+from small_text_comal.encoder.sentence.callable_encoder import checked_vectors
+from small_text_comal.encoder.sentence.vector_cache import VectorCache
 from small_text_comal.encoder.sentence_encoder import SentenceEncoder
-from small_text_comal.encoder.vector_cache import VectorCache
 
 TEXTS = ["a b", "", "ccc", "a b"]
 

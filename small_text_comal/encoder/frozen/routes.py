@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.layer_split import Prefix, first_token_last, split_at
-from small_text_comal.encoder.layered_model import LayeredModel
+from small_text_comal.encoder.frozen.layer_split import Prefix, first_token_last, split_at
+from small_text_comal.encoder.frozen.layered_model import LayeredModel
 from small_text_comal.encoder.notes import note_once
 
 __all__ = ["Route", "choose_route", "whole_model"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from small_text_comal.encoder.layer_split import LayerStack, feature_view, find_head, find_layers, split_at
+from small_text_comal.encoder.frozen.layer_split import LayerStack, feature_view, find_head, find_layers, split_at
 from small_text_comal.encoder.notes import note_once
 
 __all__ = ["LayeredModel", "default_frozen_layers", "weights_state"]

@@ -15,10 +15,10 @@ from vector_contents import KEYS, D, assert_holds, filled, opened, segments, vec
 
 import small_text_comal
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder import vector_files
+from small_text_comal.encoder.sentence import vector_files
+from small_text_comal.encoder.sentence.vector_cache import VectorCache
+from small_text_comal.encoder.sentence.vector_files import Segment, write_segment
 from small_text_comal.encoder.sentence_encoder import SentenceEncoder
-from small_text_comal.encoder.vector_cache import VectorCache
-from small_text_comal.encoder.vector_files import Segment, write_segment
 
 # Another process of the same cache: `store` is open, `put(i)` stores document i as this file's `vectors` have it.
 OTHER_PROCESS = """
@@ -27,7 +27,8 @@ import numpy as np
 package = types.ModuleType("small_text_comal")  # the package's own imports take seconds, and are not needed here
 package.__path__ = [sys.argv[2]]
 sys.modules["small_text_comal"] = package
-from small_text_comal.encoder import vector_cache, vector_files
+from small_text_comal.encoder.sentence import vector_cache
+from small_text_comal.encoder.sentence import vector_files
 from small_text_comal.config import FeatureCacheArguments
 store = vector_cache.VectorCache(FeatureCacheArguments(dtype="float32", folder=sys.argv[1])).store("model")
 def put(*rows):

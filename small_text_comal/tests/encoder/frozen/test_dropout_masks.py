@@ -6,10 +6,10 @@ import torch
 from tiny_encoders import LABELS, ROWS, tiny_model
 from torch import nn
 
-from small_text_comal.encoder import dropout_masks
 from small_text_comal.encoder.document_encoder import DocumentEncoder
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.dropout_masks import one_sampled_network
+from small_text_comal.encoder.frozen import dropout_masks
+from small_text_comal.encoder.frozen.dropout_masks import one_sampled_network
 
 
 def passes(p, seed):

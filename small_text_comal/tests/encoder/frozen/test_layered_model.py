@@ -16,10 +16,10 @@ from tiny_encoders import (
     without_layers,
 )
 
-from small_text_comal.encoder import layered_model as layered_model_module
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.layer_split import find_layers, split_at
-from small_text_comal.encoder.layered_model import LayeredModel, default_frozen_layers
+from small_text_comal.encoder.frozen import layered_model as layered_model_module
+from small_text_comal.encoder.frozen.layer_split import find_layers, split_at
+from small_text_comal.encoder.frozen.layered_model import LayeredModel, default_frozen_layers
 
 ids, mask = Documents(ROWS).padded([0, 1, 2, 3], "cpu")
 EXTRA_TABLES = {

@@ -4,8 +4,8 @@ import importlib.machinery
 
 import pytest
 
-from small_text_comal.encoder import demo_encoder as module
-from small_text_comal.encoder.demo_encoder import demo_encoder
+from small_text_comal.encoder.sentence import demo_encoder as module
+from small_text_comal.encoder.sentence.demo_encoder import demo_encoder
 
 
 def package_in(folder, monkeypatch):

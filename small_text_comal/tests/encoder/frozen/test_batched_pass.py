@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny_encoders import token_rows
 
-from small_text_comal.encoder import batched_pass as batched_pass_module
-from small_text_comal.encoder.batched_pass import batched_pass
 from small_text_comal.encoder.documents import Documents
+from small_text_comal.encoder.frozen import batched_pass as batched_pass_module
+from small_text_comal.encoder.frozen.batched_pass import batched_pass
 
 MIXED = Documents(token_rows([9, 3, 12, 6, 3, 7, 11]))
 ALIKE = Documents(token_rows([6] * 40))

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from small_text_comal.encoder.documents import Documents, length_sorted_batches
-from small_text_comal.encoder.model_files import ModelSource, describe, digest_of, load
-from small_text_comal.encoder.pooling import pooled
-from small_text_comal.encoder.tokenizer_check import checked_max_length, checked_tokenizer, position_limit
+from small_text_comal.encoder.sentence.model_files import ModelSource, describe, digest_of, load
+from small_text_comal.encoder.sentence.pooling import pooled
+from small_text_comal.encoder.sentence.tokenizer_check import checked_max_length, checked_tokenizer, position_limit
 
 __all__ = ["SentenceModel"]
 

@@ -1,4 +1,4 @@
-"""The sentence encoder of the extra `demo`: all-MiniLM-L6-v2 as a Python package carries it, for use without a download."""
+"""The sentence encoder of the extra `demo`: all-MiniLM-L6-v2 as a package carries it, for use without a download."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def demo_encoder() -> Path:
     found = _sha256(folder / _WEIGHTS)
     if found != _SHA256:
         raise ValueError(
-            f"{folder / _WEIGHTS}: expected the weights with SHA-256 {_SHA256}, got {found}: install the package again, "
-            "or name a model of your own"
+            f"{folder / _WEIGHTS}: expected the weights with SHA-256 {_SHA256}, got {found}: install the package "
+            "again, or name a model of your own"
         )
     return folder
 

@@ -18,8 +18,8 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from small_text_comal.encoder.sentence_folder import Declaration, read_declaration
-from small_text_comal.encoder.tokenizer_check import checked_tokenizer
+from small_text_comal.encoder.sentence.folder import Declaration, read_declaration
+from small_text_comal.encoder.sentence.tokenizer_check import checked_tokenizer
 
 __all__ = ["LoadedModel", "ModelSource", "describe", "digest_of", "forget_models", "load"]
 

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 import small_text_comal
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder import feature_cache as cache_module
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen import feature_cache as cache_module
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
 
 # Another process of the same cache: `cache` is open, `keys` and `states` are those of this file.
 OTHER_PROCESS = """
@@ -23,9 +23,9 @@ import torch
 package = types.ModuleType("small_text_comal")  # the package's own imports take seconds, and are not needed here
 package.__path__ = [sys.argv[2]]
 sys.modules["small_text_comal"] = package
-from small_text_comal.encoder import feature_cache as cache_module
+from small_text_comal.encoder.frozen import feature_cache as cache_module
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
 cache = FeatureCache(FeatureCacheArguments(dtype="float32", folder=sys.argv[1]))
 cache.use("model")
 keys = [bytes([i]) * 16 for i in range(8)]

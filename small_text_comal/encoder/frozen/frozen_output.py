@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from small_text_comal.encoder.batched_pass import batched_pass
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.feature_cache import FeatureCache
-from small_text_comal.encoder.layer_split import Prefix
-from small_text_comal.encoder.layered_model import LayeredModel, weights_state
-from small_text_comal.encoder.precision import Precision
+from small_text_comal.encoder.frozen.batched_pass import batched_pass
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen.layer_split import Prefix
+from small_text_comal.encoder.frozen.layered_model import LayeredModel, weights_state
+from small_text_comal.encoder.frozen.precision import Precision
 
 __all__ = ["FrozenOutput"]
 

@@ -5,8 +5,8 @@ import torch
 from tiny_encoders import DEPTH, FIRST_TOKEN_HEADS, LABELS, ROWS, count_calls, tiny_model, token_rows
 
 from small_text_comal.encoder.documents import Documents
-from small_text_comal.encoder.layered_model import LayeredModel
-from small_text_comal.encoder.routes import choose_route, whole_model
+from small_text_comal.encoder.frozen.layered_model import LayeredModel
+from small_text_comal.encoder.frozen.routes import choose_route, whole_model
 
 
 def chosen(name, frozen, rows=ROWS):

@@ -9,8 +9,8 @@ import torch
 from cache_contents import KEYS, H, assert_holds, filled, opened, segments, states
 
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder import feature_cache as cache_module
-from small_text_comal.encoder.feature_cache import FeatureCache
+from small_text_comal.encoder.frozen import feature_cache as cache_module
+from small_text_comal.encoder.frozen.feature_cache import FeatureCache
 
 
 def test_docstring_examples():

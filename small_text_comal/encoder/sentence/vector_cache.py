@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from small_text_comal.config import FeatureCacheArguments
-from small_text_comal.encoder.vector_files import (
+from small_text_comal.encoder.sentence.vector_files import (
     Segment,
     read_segment,
     remove_abandoned,
