@@ -269,7 +269,7 @@ def _check(features: np.ndarray, labeled: np.ndarray, uncertainty: np.ndarray, n
         raise ValueError(f"n: expected a number within [1, {len(features)}] (documents of the pool), got {n}")
     if references < 1:
         raise ValueError(f"references: expected an integer >= 1, got {references}")
-    if not (np.isfinite(features).all() and np.isfinite(labeled).all()):
+    if not all(np.isfinite(v[block]).all() for v in (features, labeled) for block in _blocks(*v.shape)):
         raise ValueError("the features hold NaN or infinity: did the classifier's training diverge?")
     if not (np.isfinite(uncertainty).all() and (uncertainty >= 0).all()):
         raise ValueError("uncertainty: expected finite numbers >= 0, got NaN, infinity or a negative number")
