@@ -27,6 +27,13 @@ def filled(rows, **options):
     return store
 
 
+def put_one_by_one(store, rows):
+    """One file for each document, where there is a folder."""
+    for row in rows:
+        store.put([KEYS[row]], vectors([row]))
+        store.flush()
+
+
 def assert_holds(store, rows):
     rows = list(rows)
     assert store.missing(KEYS) == [i for i in range(len(KEYS)) if i not in rows]

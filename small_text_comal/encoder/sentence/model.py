@@ -129,10 +129,9 @@ class SentenceModel:
                 )
 
     def _embed(self, documents: Documents) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        pad_id = getattr(self.config, "pad_token_id", None) or 0  # RoBERTa counts positions by it
         for rows in length_sorted_batches(documents.lengths, self.batch_size * self.max_length):
             with torch.inference_mode():  # never across the yield
-                ids, mask = documents.padded(rows, self.device, pad_id)
+                ids, mask = documents.padded(rows, self.device)
                 hidden = self._loaded.model(input_ids=ids, attention_mask=mask).last_hidden_state
                 vectors = pooled(hidden, mask, self.poolings).cpu().numpy()
             if not np.isfinite(vectors).all():

@@ -203,11 +203,10 @@ def _weights_digest(model: nn.Module) -> str:
 
 
 def _vocabulary_digest(tokenizer: Any) -> str:
-    """Of all that decides which tokens a text becomes, save for what each call sets (truncation, padding)."""
+    """Of all that decides which tokens a text becomes; taken before the first call, which writes into the backend."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    rules: Any = sorted(tokenizer.get_vocab().items()), getattr(tokenizer, "init_kwargs", {})
+    rules: Any = (sorted(tokenizer.get_vocab().items()), getattr(tokenizer, "init_kwargs", {}))
     if backend is not None:
-        rules = json.loads(backend.to_str())
-        rules.update(truncation=None, padding=None)
+        rules = backend.to_str()
     sides = [tokenizer.truncation_side, tokenizer.padding_side]
     return digest_of(type(tokenizer).__name__, rules, sides)

@@ -95,8 +95,6 @@ def unit_length(vectors: np.ndarray) -> np.ndarray:
     >>> unit_length(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
-    vectors = vectors.astype(np.float64)
-    largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
-    vectors /= np.where(largest > 0, largest, 1)  # else the squares of very large or small ones leave the range
+    vectors = vectors.astype(np.float64)  # the squares of large float32 numbers leave the range of float32
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)

@@ -211,7 +211,9 @@ class VectorStore:
             if len(small) <= _SMALL_FILES:
                 return
             parts = [read_segment(path, self.fingerprint, self._dtype, self.dimension) for path in small]
-            if any(part is None for part in parts):
+            damaged = [path for path, part in zip(small, parts, strict=True) if part is None]
+            self._files.update(dict.fromkeys(damaged, -1))  # since it was opened
+            if damaged:
                 return
             keys = list(dict.fromkeys(key for part in parts if part is not None for key in part.keys))
             merged = Segment(keys, torch.from_numpy(self.get(keys)).to(self._dtype))

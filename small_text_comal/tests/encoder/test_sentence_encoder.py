@@ -249,11 +249,16 @@ def test_batches_are_of_similar_length_and_trimmed(plain, calls):
     assert calls == [(1, 6), (2, 3)]
 
 
-def test_the_order_of_the_documents_changes_no_bit(plain):
+def test_the_order_of_the_documents_changes_no_bit(plain, monkeypatch):
     texts = [f"word{i} word{j}" for i in range(20) for j in range(i % 3 + 1)]
+    batches, original = [], sentence_model.pooled
+    monkeypatch.setattr(
+        sentence_model, "pooled", lambda h, m, p: batches.append(h.numpy().tobytes()) or original(h, m, p)
+    )
     first = SentenceEncoder(plain, batch_size=2).encode_texts(texts)
     again = SentenceEncoder(plain, batch_size=2).encode_texts(texts[::-1])[::-1]
     assert np.array_equal(first, again)
+    assert batches[: len(batches) // 2] == batches[len(batches) // 2 :]
 
 
 def test_a_vector_does_not_depend_on_the_other_documents(plain):
@@ -297,10 +302,22 @@ def test_equal_encoders_share_one_model_and_changed_files_do_not(folder, monkeyp
 
 
 def test_options_that_change_vectors_have_vectors_of_their_own(plain):
-    cache = VectorCache()
+    cache, documents = VectorCache(), Documents(tokenised_rows(plain, TEXTS))
     for options in ({}, {"pooling": "cls"}, {"max_length": 4}):
-        shared = SentenceEncoder(plain, cache=cache, **options).encode_texts(TEXTS)
-        assert np.array_equal(shared, SentenceEncoder(plain, **options).encode_texts(TEXTS))
+        shared, alone = SentenceEncoder(plain, cache=cache, **options), SentenceEncoder(plain, **options)
+        assert np.array_equal(shared.encode_texts(TEXTS), alone.encode_texts(TEXTS))
+        # max_length cuts texts, not tokens: the third shares the vectors of the first, which came in other batches
+        np.testing.assert_allclose(shared.encode_documents(documents), alone.encode_documents(documents), **EXACT)
+
+
+def test_declarations_that_change_vectors_have_fingerprints_of_their_own(folder):
+    fingerprints = {SentenceEncoder(folder)._embedder.text_fingerprint}
+    declare(folder, {"pooling_mode_mean_tokens": True}, do_lower_case=True)
+    fingerprints.add(SentenceEncoder(folder)._embedder.text_fingerprint)
+    for prompt in ("a ", "b "):
+        declare_prompt(folder, prompt)
+        fingerprints.add(SentenceEncoder(folder)._embedder.text_fingerprint)
+    assert len(fingerprints) == 4
 
 
 def test_the_vocabulary_belongs_to_the_fingerprint_of_texts_and_not_of_tokens(plain, folder):
@@ -399,3 +416,18 @@ def test_a_name_that_cannot_be_looked_up(monkeypatch, tmp_path):
 
 def _offline(*_, **__):
     raise model_files.LocalEntryNotFoundError("offline")
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_the_progress_bar_counts_the_documents_that_are_computed(plain, monkeypatch, progress):
+    bars, original = [], sentence_encoder.tqdm
+
+    def bar(**options):
+        bars.append((original(**{**options, "disable": True}), options))
+        return bars[-1][0]
+
+    monkeypatch.setattr(sentence_encoder, "tqdm", bar)
+    encoder = SentenceEncoder(plain, progress=progress)
+    encoder.encode_texts(["word1", "word1", "word2"])
+    encoder.encode_texts(["word1"])
+    assert [(options["total"], options["disable"]) for _, options in bars] == [(2, None if progress else True)]

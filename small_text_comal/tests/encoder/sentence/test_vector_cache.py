@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from vector_contents import KEYS, D, assert_holds, filled, opened, segments, vectors
+from vector_contents import KEYS, D, assert_holds, filled, opened, put_one_by_one, segments, vectors
 
 from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder.sentence import vector_cache as cache_module
@@ -128,12 +128,6 @@ def test_keys_tell_texts_apart():
     texts = ["", " ", "a", "A", "a\n", "ä", "\ud800"]  # the last is half a surrogate pair
     assert len({text_key(text) for text in texts}) == len(texts)
     assert {len(text_key(text)) for text in texts} == {16}
-
-
-def put_one_by_one(store, rows):
-    for row in rows:
-        store.put([KEYS[row]], vectors([row]))
-        store.flush()
 
 
 def test_many_small_files_are_merged(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from vector_contents import KEYS, D, assert_holds, filled, opened, segments, vectors
+from vector_contents import KEYS, D, assert_holds, filled, opened, put_one_by_one, segments, vectors
 
 import small_text_comal
 from small_text_comal.config import FeatureCacheArguments
@@ -253,6 +253,20 @@ def test_a_damaged_or_foreign_file_is_reported_and_not_used(tmp_path, damage):
     assert os.path.lexists(damaged)
     with pytest.warns(UserWarning, match="you can delete it"):
         assert_holds(opened(folder=tmp_path), range(1, 30))
+
+
+def test_a_file_that_is_damaged_after_it_was_opened_is_not_merged(tmp_path):
+    store = filled([0], folder=tmp_path)
+    damaged = segments(tmp_path)[0]
+    put_one_by_one(store, range(1, 16))
+    flip_a_bit_of_the_header(damaged)
+    with pytest.warns(UserWarning, match=f"{damaged.name} is damaged") as notes:
+        put_one_by_one(store, range(16, 20))
+    assert len(notes) == 1
+    assert damaged.exists()
+    assert len(segments(tmp_path)) < 10
+    with pytest.warns(UserWarning, match=f"{damaged.name} is damaged"):
+        assert_holds(opened(folder=tmp_path), range(1, 20))
 
 
 def test_vectors_of_another_size_in_the_folder(tmp_path):
