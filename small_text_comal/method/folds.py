@@ -166,7 +166,7 @@ def stratified_folds(
     counts = np.zeros((len(sizes), positive.shape[1]), dtype=np.int64)
     np.add.at(counts, members, positive)
     folds = _stratify(counts, sizes, min(n_folds, len(sizes)), np.random.default_rng(seed))
-    return np.unique(folds[members], return_inverse=True)[1]
+    return folds[members]
 
 
 def _stratify(counts: np.ndarray, sizes: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -176,14 +176,16 @@ def _stratify(counts: np.ndarray, sizes: np.ndarray, n_folds: int, rng: np.rando
     order = order[np.argsort(-sizes[order], kind="stable")]  # what is large is hard to place later
     lacking = np.tile(left / n_folds, (n_folds, 1))
     room = np.full(n_folds, n_documents // n_folds) + (np.arange(n_folds) < n_documents % n_folds)
-    folds = np.full(len(sizes), -1)
+    folds, used, groups_left = np.full(len(sizes), -1), np.zeros(n_folds, dtype=bool), len(sizes)
     while (folds < 0).any():
         label = np.argmin(np.where(left > 0, left, n_documents + 1)) if left.any() else None
         candidates = order if label is None else order[counts[order, label] > 0]
         for group in candidates[folds[candidates] < 0]:
             wanted = np.zeros(n_folds) if label is None else lacking[:, label]
-            fold = np.lexsort((rng.random(n_folds), -room, -wanted, room <= 0))[0]
-            folds[group] = fold
+            closed = used if np.sum(~used) == groups_left else room <= 0
+            fold = np.lexsort((rng.random(n_folds), -room, -wanted, closed))[0]
+            folds[group], used[fold] = fold, True
+            groups_left -= 1
             lacking[fold] -= counts[group]
             room[fold] -= sizes[group]
             left -= counts[group]
