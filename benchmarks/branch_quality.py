@@ -57,7 +57,9 @@ def variants() -> dict[str, Variant]:
         "a third of the epochs": Variant(replace(default, max_epochs=max(1, default.max_epochs // 3))),
         "warm": Variant(default, warm=True),
         "prototype": Variant(
-            replace(paper, sub_feature_size=64, latent_size=32, max_epochs=10, learning_rate=3e-3, sampled_negatives=256)
+            replace(
+                paper, sub_feature_size=64, latent_size=32, max_epochs=10, learning_rate=3e-3, sampled_negatives=256
+            )
         ),
         "paper": Variant(paper),
         "none": Variant(None),
@@ -189,13 +191,25 @@ def summary(records: list[dict[str, Any]]) -> list[Table]:
     tables = []
     for corpus, what in sorted({key[:2] for key in runs}):
         own = {key[2]: seeds for key, seeds in runs.items() if key[:2] == (corpus, what)}
-        rows = [_agreement_row(name, seeds) if what == "agreement" else _loop_row(name, seeds) for name, seeds in own.items()]
+        rows = [
+            _agreement_row(name, seeds) if what == "agreement" else _loop_row(name, seeds)
+            for name, seeds in own.items()
+        ]
         header = AGREEMENT_HEADER if what == "agreement" else LOOP_HEADER
         tables.append(Table(f"{corpus}, {what}", header, rows))
     return tables
 
 
-LOOP_HEADER = ["variant", "seeds", "micro-F1 % to 300 labels", "sd", "to 500 labels", "sd", "s per branch fit", "s head"]
+LOOP_HEADER = [
+    "variant",
+    "seeds",
+    "micro-F1 % to 300 labels",
+    "sd",
+    "to 500 labels",
+    "sd",
+    "s per branch fit",
+    "s head",
+]
 AGREEMENT_FIELDS = ["soft_correlation", "soft_overlap", "reference_correlation", "reference_overlap", "projection_f1"]
 AGREEMENT_HEADER = ["variant", "seeds", *(field.replace("_", " ") for field in AGREEMENT_FIELDS), "s per fit"]
 
@@ -205,7 +219,10 @@ def _loop_row(name: str, seeds: dict[int, list[dict]]) -> list[object]:
     for last in (300, LAST):
         complete = [[r["f1"] for r in run if FIRST < r["labels"] <= last] for run in seeds.values()]
         complete = [100 * float(np.mean(f1)) for f1 in complete if len(f1) == (last - FIRST) // QUERY_SIZE]
-        row += [f"{np.mean(complete):.2f}" if complete else "-", f"{np.std(complete, ddof=1):.2f}" if len(complete) > 1 else "-"]
+        row += [
+            f"{np.mean(complete):.2f}" if complete else "-",
+            f"{np.std(complete, ddof=1):.2f}" if len(complete) > 1 else "-",
+        ]
     flat = [record for run in seeds.values() for record in run]
     for field in ("branch_s", "head_s"):
         values = [record[field] for record in flat if field in record]
@@ -249,11 +266,15 @@ def main() -> None:
             records = run(corpus_of(name), chosen, what, seed, options.last)
         with options.results.open("a", encoding="utf-8") as file:
             for record in records:
-                file.write(json.dumps({"corpus": name, "what": what, "variant": variant, "seed": seed, **record}) + "\n")
+                file.write(
+                    json.dumps({"corpus": name, "what": what, "variant": variant, "seed": seed, **record}) + "\n"
+                )
 
 
 def _missing(options: argparse.Namespace, finished: set) -> list[tuple[str, int, str, str]]:
-    wanted = [(c, s, w, v) for c in options.corpora for s in options.seeds for w in options.what for v in options.variants]
+    wanted = [
+        (c, s, w, v) for c in options.corpora for s in options.seeds for w in options.what for v in options.variants
+    ]
     return [(c, s, w, v) for c, s, w, v in wanted if (c, w, v, s) not in finished]
 
 

@@ -111,10 +111,11 @@ def test_without_decoupling_all_labels_share_one_vector():
         assert torch.equal(latent[:, j], latent[:, 0])
 
 
-def test_defaults_are_the_papers_sizes():
-    branch = ContrastiveBranch(2, 7)
-    assert branch(torch.ones(1, 7)).latent.shape == (1, 2, 256)
-    assert branch.decouple.out_features == 2 * 512
+def test_sizes_are_those_of_the_arguments():
+    for arguments, sub_features, latent in [(None, 16, 32), (ContrastiveBranchArguments.paper(), 512, 256)]:
+        branch = ContrastiveBranch(2, 7, arguments)
+        assert branch(torch.ones(1, 7)).latent.shape == (1, 2, latent)
+        assert branch.decouple.out_features == 2 * sub_features
 
 
 @pytest.mark.parametrize(("activation", "decoupling"), VARIANTS)
@@ -173,7 +174,8 @@ def test_folded_has_no_logits_without_reconstruction():
 
 def test_folded_at_the_papers_sizes():
     generator = torch.Generator().manual_seed(0)
-    branch, features = ContrastiveBranch(4, 64, generator=generator), torch.randn(8, 64, generator=generator)
+    branch = ContrastiveBranch(4, 64, ContrastiveBranchArguments.paper(), generator=generator)
+    features = torch.randn(8, 64, generator=generator)
     output, folded = branch(features), branch.folded()
     torch.testing.assert_close(folded.latent(features), output.latent, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(folded.logits(features), output.logits, rtol=1e-5, atol=1e-5)
@@ -274,6 +276,17 @@ def test_loss_equals_its_parts(options):
     total = contrastive + arguments.alpha * reconstruction + arguments.beta * classification
     assert loss.total.item() == pytest.approx(total, rel=1e-5)
     assert (contrastive > 0, reconstruction > 0) == (arguments.contrastive, arguments.reconstruction)
+
+
+def test_sampled_negatives_reach_the_loss_with_their_generator():
+    branch, features, labels = make_branch(sampled_negatives=3), random_features(), random_labels()
+    output = branch(features)
+    expected = multi_label_supcon_loss(
+        output.latent, labels, sampled_negatives=3, generator=torch.Generator().manual_seed(4)
+    )
+    assert int((labels == 0).sum()) > 3
+    loss = branch_loss(output, features, labels, branch.arguments, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(loss.contrastive, expected)
 
 
 @pytest.mark.parametrize("options", [{}, {"decoupling": "none"}, {"contrastive": False}, {"activation": "gelu"}])
