@@ -157,13 +157,45 @@ def test_more_labels_are_no_more_operations():
 
 
 @pytest.mark.parametrize(("activation", "decoupling"), VARIANTS)
-@pytest.mark.parametrize("num_classes", [1, 4])
-def test_folded_equals_unfolded(activation, decoupling, num_classes):
-    branch = make_branch(num_classes, activation=activation, decoupling=decoupling)
+@pytest.mark.parametrize("num_classes", [1, 4, 2 * D])
+@pytest.mark.parametrize("latent_size", [Z, 4 * U])
+def test_folded_equals_unfolded(activation, decoupling, num_classes, latent_size):
+    arguments = ContrastiveBranchArguments(
+        sub_feature_size=U, latent_size=latent_size, activation=activation, decoupling=decoupling
+    )
+    branch = ContrastiveBranch(num_classes, D, arguments, generator=torch.Generator().manual_seed(0))
     features = 10 * random_features()
     output, folded = branch(features), branch.folded()
     torch.testing.assert_close(folded.latent(features), output.latent, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(folded.logits(features), output.logits, rtol=1e-5, atol=1e-5)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remember the largest number of elements that any operation returned."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.elements = max(self.elements, result.numel() if isinstance(result, torch.Tensor) else 0)
+        return result
+
+
+def test_folding_takes_no_more_memory_than_the_weights_however_many_the_labels():
+    branch = make_branch(20 * D)
+    with LargestTensor() as largest:
+        branch.folded().logits(random_features(2))
+    assert largest.elements == branch.decouple.weight.numel()
+
+
+@pytest.mark.parametrize(("latent_size", "folds"), [(Z, True), (4 * U, False)])
+def test_latent_vectors_are_folded_where_that_is_fewer_numbers(latent_size, folds):
+    arguments = ContrastiveBranchArguments(sub_feature_size=U, latent_size=latent_size)
+    branch = ContrastiveBranch(C, D, arguments)
+    folded = branch.folded()
+    branch.decouple.weight.data.zero_()
+    before = folded.latent(random_features())
+    assert bool(before.std(dim=0).sum() > 0) == folds
 
 
 def test_folded_has_no_logits_without_reconstruction():
