@@ -121,17 +121,18 @@ class ContrastiveBranch(nn.Module):
     def logits(self, features: Tensor) -> Tensor | None:
         """Return the branch logits (B, C) of `features` (B, D), or None without reconstruction.
 
-        Without an activation h'(a(d(e(m(v))))) is affine in v, and from about C documents on it is cheaper to make
-        its matrix first.
+        Without an activation h'(a(d(e(m(v))))) is affine in v, and from about min(C, D) documents on it is cheaper to
+        make its matrix first.
         """
         _check_features(features, self.feature_size)
         affine = self.arguments.activation is None and self.arguments.reconstruction
-        if affine and len(features) > self.num_classes and not torch.is_grad_enabled():
+        few = min(self.num_classes, self.feature_size)
+        if affine and len(features) > few and not torch.is_grad_enabled():
             return functional.linear(features, *self._folded_logits())
         return self(features).logits
 
     def folded(self) -> FoldedBranch | ContrastiveBranch:
-        """Return the branch for scoring, each chain of linear layers one matrix; with an activation, itself."""
+        """Return the branch for scoring, its chains of linear layers multiplied out; with an activation, itself."""
         return self if self.arguments.activation is not None else FoldedBranch(self)
 
     @torch.no_grad()
@@ -144,21 +145,26 @@ class ContrastiveBranch(nn.Module):
 
     @torch.no_grad()
     def _folded_logits(self) -> tuple[Tensor, Tensor]:
-        """Matrix (C, D) and bias (C,) from features to logits, multiplied from the head down: C rows all the way."""
-        rows = (self.classify.weight @ self.aggregate.weight).view(self.num_classes, self.maps, -1)
-        rows = rows @ self.decode.weight @ self.encode.weight
+        """Matrix (C, D) and bias (C,) from features to logits, multiplied from the top: min(C, D) rows all the way."""
+        head_first = self.num_classes <= self.feature_size
+        rows = self.classify.weight @ self.aggregate.weight if head_first else self.aggregate.weight
+        rows = rows.view(len(rows), self.maps, -1) @ (self.decode.weight @ self.encode.weight)
+        rows = rows.flatten(1) @ self.decouple.weight
         zero = torch.zeros(1, self.feature_size, device=rows.device, dtype=rows.dtype)
         bias = self(zero).logits
         assert bias is not None
-        return rows.flatten(1) @ self.decouple.weight, bias[0]
+        return rows if head_first else self.classify.weight @ rows, bias[0]
 
 
 class FoldedBranch:
-    """A fitted branch without activation as one affine map to the latent vectors and one to the logits.
+    """A fitted branch without activation with its chains of linear layers multiplied out where that is cheaper.
+
+    The map to the latent vectors is one matrix where C * Z * D values are fewer than the layers' own; the map to the
+    logits always is.
 
     Parameters
     ----------
-    branch : its weights at this moment; the map to the logits is made when first asked for
+    branch : its weights must not change afterwards
     """
 
     def __init__(self, branch: ContrastiveBranch) -> None:
@@ -166,21 +172,27 @@ class FoldedBranch:
         self.latent_size = branch.latent_size
         self.reconstructs = branch.reconstructs
         self._branch = branch
-        self._weight, self._bias = branch._folded_latent()
+        sub_features, latent = branch.arguments.sub_feature_size, branch.latent_size
+        pays = latent * branch.feature_size < sub_features * (branch.feature_size + latent)
+        self._latent_map = branch._folded_latent() if pays else None
 
     @cached_property
     def _logit_map(self) -> tuple[Tensor, Tensor]:
         return self._branch._folded_logits()
 
+    @torch.no_grad()
     def latent(self, features: Tensor) -> Tensor:
         """Return the raw latent vectors (B, C, Z) of `features` (B, D)."""
-        _check_features(features, self._weight.shape[2])
-        flat = functional.linear(features, self._weight.flatten(0, 1), self._bias.flatten())
-        return flat.view(len(features), *self._bias.shape).expand(-1, self.num_classes, -1)
+        if self._latent_map is None:
+            return self._branch.latent(features)
+        _check_features(features, self._branch.feature_size)
+        weight, bias = self._latent_map
+        flat = functional.linear(features, weight.flatten(0, 1), bias.flatten())
+        return flat.view(len(features), *bias.shape).expand(-1, self.num_classes, -1)
 
     def logits(self, features: Tensor) -> Tensor | None:
         """Return the branch logits (B, C) of `features` (B, D), or None without reconstruction."""
-        _check_features(features, self._weight.shape[2])
+        _check_features(features, self._branch.feature_size)
         return functional.linear(features, *self._logit_map) if self.reconstructs else None
 
 

@@ -5,7 +5,6 @@ It sees feature vectors and labels only, so any classifier can carry a branch.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from small_text_comal.method.branch import ContrastiveBranch, branch_loss
+from small_text_comal.method.branch_cost import warn_of_a_costly_fit
 from small_text_comal.method.optimizers import adamw
 from small_text_comal.metrics import ndcg_at_k
 
@@ -34,7 +34,7 @@ class BranchTrainer:
     Parameters
     ----------
     branch : the branch, on its device
-    generator : CPU generator that shuffles the documents
+    generator : CPU generator that shuffles the documents and draws the sampled negatives
 
     Examples
     --------
@@ -76,10 +76,13 @@ class BranchTrainer:
 
     def joint_loss(self, features: Tensor, labels: Tensor) -> Tensor:
         """Return the branch's loss with gradient to the features (``stop_gradient=False``)."""
+        return self._loss(features, labels, self.generator)
+
+    def _loss(self, features: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         features = features.float()
         with torch.autocast(features.device.type, enabled=False):
             output = self.branch(features)
-            return branch_loss(output, features, labels, self.arguments, generator=self.generator).total
+            return branch_loss(output, features, labels, self.arguments, generator=generator).total
 
     def _step(self, features: Tensor, labels: Tensor, where: str) -> float:
         loss = self.joint_loss(features, labels)
@@ -95,18 +98,30 @@ class BranchTrainer:
         """Train the branch alone (phase 2) until its patience ends, and restore its best epoch.
 
         It watches nDCG@5 on `valid`; without reconstruction the contrastive loss there; without `valid` the training
-        loss. Returns one record an epoch: {"train_loss", "watched"}, lower `watched` is better.
+        loss. Returns one record per epoch: {"train_loss", "watched"}, lower `watched` is better.
+
+        Warns
+        -----
+        RuntimeWarning
+            When it will take long or much memory.
         """
         history: list[dict[str, float]] = []
         best, best_epoch, best_state = math.inf, 0, None
         arguments = self.arguments
+        warn_of_a_costly_fit(
+            self.branch.num_classes,
+            self.branch.feature_size,
+            arguments,
+            len(train.labels),
+            on_cpu=train.features.device.type == "cpu",
+        )
         self.branch.train()
         for epoch in epochs(arguments.max_epochs, "branch", progress):
             train_loss = self._epoch(train, epoch)
             watched = train_loss if valid is None else self._watched(valid)
             history.append({"train_loss": train_loss, "watched": watched})
             if watched < best:
-                best, best_epoch, best_state = watched, epoch, copy.deepcopy(self.branch.state_dict())
+                best, best_epoch, best_state = watched, epoch, _copied(self.branch.state_dict(), best_state)
             elif epoch - best_epoch >= arguments.patience:
                 break
         if best_state is not None:
@@ -129,8 +144,18 @@ class BranchTrainer:
             assert logits is not None
             return -ndcg_at_k(valid.labels.cpu().numpy(), logits.cpu().numpy(), min(5, self.branch.num_classes))
         batches = zip(*(part.split(self.arguments.batch_size) for part in valid), strict=True)
-        total = sum(len(labels) * float(self.joint_loss(features, labels)) for features, labels in batches)
+        same = torch.Generator().manual_seed(0)  # each epoch is judged by the same sample of negatives
+        total = sum(len(labels) * float(self._loss(features, labels, same)) for features, labels in batches)
         return total / len(valid.labels)
+
+
+def _copied(state: dict[str, Tensor], into: dict[str, Tensor] | None) -> dict[str, Tensor]:
+    """A copy of `state`, in the memory of an older copy where there is one."""
+    if into is None:
+        return {name: value.clone() for name, value in state.items()}
+    for name, value in state.items():
+        into[name].copy_(value)
+    return into
 
 
 def epochs(number: int, name: str, progress: bool) -> Iterator[int]:

@@ -1,7 +1,7 @@
-"""The multi-label supervised contrastive loss (paper eq. 3), exact in blocks.
+"""The multi-label supervised contrastive loss (paper eq. 3), exact or over a sample of its negatives.
 
-The positive term needs class sums only, O(B C Z). The denominators need all pairs; they are taken in blocks of rows,
-so memory grows with B * C * block and never with (B * C)^2.
+The positive term needs class sums only, O(n Z) for n anchors. The denominators need all pairs of anchors, O(n^2 Z):
+n is B * C, of which nearly all are negative, or the positive pairs and a sample of the negative ones.
 """
 
 from __future__ import annotations
@@ -127,10 +127,15 @@ def _anchor_rows(
     n_negatives = flat.numel() - int(flat.sum())
     if sampled_negatives is None or sampled_negatives >= n_negatives:
         return torch.arange(flat.numel(), device=flat.device)
-    drawn = torch.randperm(n_negatives, generator=generator)[:sampled_negatives].to(flat.device)
+    drawn = _drawn(n_negatives, sampled_negatives, generator).to(flat.device)
     chosen = flat.clone()
     chosen[(~flat).nonzero()[drawn, 0]] = True
     return chosen.nonzero()[:, 0]
+
+
+def _drawn(number: int, size: int, generator: torch.Generator | None) -> Tensor:
+    """`size` different positions among `number`."""
+    return torch.randperm(number, generator=generator)[:size]
 
 
 def _anchors(labels: Tensor, rows: Tensor, negatives: str, dtype: torch.dtype) -> _Anchors:
@@ -149,7 +154,7 @@ def _anchors(labels: Tensor, rows: Tensor, negatives: str, dtype: torch.dtype) -
         return _Anchors(rows, classes, sizes, stands_for, pairs, None)
     stands_for[~positive] = n / s
     pairs[num_labels:] = n * (n - 1) / (s * (s - 1))
-    excess = torch.where(positive, n / s - 1, (n - 1) / (s - 1) - 1).to(dtype)
+    excess = torch.full_like(stands_for, (n - 1) / (s - 1) - 1).masked_fill(positive, n / s - 1)
     return _Anchors(rows, classes, sizes, stands_for, pairs, ColumnWeights(excess, (~positive).to(dtype)))
 
 

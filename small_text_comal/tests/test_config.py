@@ -22,6 +22,7 @@ BAD_BRANCH_OPTIONS = [
     *[(field, value) for field in ("stop_gradient", "contrastive", "reconstruction") for value in (1, None, "no")],
     *[("activation", value) for value in ("tanh", "none", "ReLU")],
     *[("negatives", value) for value in ("all", None, "per_label")],
+    *[("sampled_negatives", value) for value in (0, 1, -1, 2.5, "256", True)],
     *[("decoupling", value) for value in ("labels", None, True)],
 ]
 BAD_CACHE_OPTIONS = [
@@ -39,8 +40,8 @@ CHOICES = {
 }
 
 
-def test_defaults_are_the_papers():
-    assert dataclasses.asdict(ContrastiveBranchArguments()) == {
+def test_paper_gives_the_published_settings():
+    assert dataclasses.asdict(ContrastiveBranchArguments.paper()) == {
         "sub_feature_size": 512,
         "latent_size": 256,
         "activation": None,
@@ -53,10 +54,30 @@ def test_defaults_are_the_papers():
         "patience": 6,
         "stop_gradient": True,
         "negatives": "shared",
+        "sampled_negatives": None,
         "decoupling": "label",
         "contrastive": True,
         "reconstruction": True,
     }
+
+
+def test_the_defaults_differ_from_the_papers_in_size_and_schedule_only():
+    default, paper = (dataclasses.asdict(a) for a in (ContrastiveBranchArguments(), ContrastiveBranchArguments.paper()))
+    assert {name: value for name, value in default.items() if value != paper[name]} == {
+        "sub_feature_size": 16,
+        "latent_size": 32,
+        "learning_rate": 2e-3,
+        "max_epochs": 10,
+        "sampled_negatives": 512,
+    }
+
+
+def test_paper_takes_changes():
+    assert ContrastiveBranchArguments.paper(latent_size=8, alpha=0.5) == dataclasses.replace(
+        ContrastiveBranchArguments.paper(), latent_size=8, alpha=0.5
+    )
+    with pytest.raises(ValueError, match="alpha: expected"):
+        ContrastiveBranchArguments.paper(alpha=-1)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +118,8 @@ def test_every_choice_is_accepted(field, choice):
         {"max_epochs": 0, "patience": 0},
         {"contrastive": False},
         {"reconstruction": False},
+        {"sampled_negatives": None},
+        {"sampled_negatives": 2},
     ],
 )
 def test_smallest_sizes_whole_numbers_zero_weights_and_ablations_are_legal(options):

@@ -111,10 +111,11 @@ def test_without_decoupling_all_labels_share_one_vector():
         assert torch.equal(latent[:, j], latent[:, 0])
 
 
-def test_defaults_are_the_papers_sizes():
-    branch = ContrastiveBranch(2, 7)
-    assert branch(torch.ones(1, 7)).latent.shape == (1, 2, 256)
-    assert branch.decouple.out_features == 2 * 512
+def test_sizes_are_those_of_the_arguments():
+    for arguments, sub_features, latent in [(None, 16, 32), (ContrastiveBranchArguments.paper(), 512, 256)]:
+        branch = ContrastiveBranch(2, 7, arguments)
+        assert branch(torch.ones(1, 7)).latent.shape == (1, 2, latent)
+        assert branch.decouple.out_features == 2 * sub_features
 
 
 @pytest.mark.parametrize(("activation", "decoupling"), VARIANTS)
@@ -156,13 +157,45 @@ def test_more_labels_are_no_more_operations():
 
 
 @pytest.mark.parametrize(("activation", "decoupling"), VARIANTS)
-@pytest.mark.parametrize("num_classes", [1, 4])
-def test_folded_equals_unfolded(activation, decoupling, num_classes):
-    branch = make_branch(num_classes, activation=activation, decoupling=decoupling)
+@pytest.mark.parametrize("num_classes", [1, 4, 2 * D])
+@pytest.mark.parametrize("latent_size", [Z, 4 * U])
+def test_folded_equals_unfolded(activation, decoupling, num_classes, latent_size):
+    arguments = ContrastiveBranchArguments(
+        sub_feature_size=U, latent_size=latent_size, activation=activation, decoupling=decoupling
+    )
+    branch = ContrastiveBranch(num_classes, D, arguments, generator=torch.Generator().manual_seed(0))
     features = 10 * random_features()
     output, folded = branch(features), branch.folded()
     torch.testing.assert_close(folded.latent(features), output.latent, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(folded.logits(features), output.logits, rtol=1e-5, atol=1e-5)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remember the largest number of elements that any operation returned."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.elements = max(self.elements, result.numel() if isinstance(result, torch.Tensor) else 0)
+        return result
+
+
+def test_folding_takes_no_more_memory_than_the_weights_however_many_the_labels():
+    branch = make_branch(20 * D)
+    with LargestTensor() as largest:
+        branch.folded().logits(random_features(2))
+    assert largest.elements == branch.decouple.weight.numel()
+
+
+@pytest.mark.parametrize(("latent_size", "folds"), [(Z, True), (4 * U, False)])
+def test_latent_vectors_are_folded_where_that_is_fewer_numbers(latent_size, folds):
+    arguments = ContrastiveBranchArguments(sub_feature_size=U, latent_size=latent_size)
+    branch = ContrastiveBranch(C, D, arguments)
+    folded = branch.folded()
+    branch.decouple.weight.data.zero_()
+    before = folded.latent(random_features())
+    assert bool(before.std(dim=0).sum() > 0) == folds
 
 
 def test_folded_has_no_logits_without_reconstruction():
@@ -173,7 +206,8 @@ def test_folded_has_no_logits_without_reconstruction():
 
 def test_folded_at_the_papers_sizes():
     generator = torch.Generator().manual_seed(0)
-    branch, features = ContrastiveBranch(4, 64, generator=generator), torch.randn(8, 64, generator=generator)
+    branch = ContrastiveBranch(4, 64, ContrastiveBranchArguments.paper(), generator=generator)
+    features = torch.randn(8, 64, generator=generator)
     output, folded = branch(features), branch.folded()
     torch.testing.assert_close(folded.latent(features), output.latent, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(folded.logits(features), output.logits, rtol=1e-5, atol=1e-5)
@@ -274,6 +308,17 @@ def test_loss_equals_its_parts(options):
     total = contrastive + arguments.alpha * reconstruction + arguments.beta * classification
     assert loss.total.item() == pytest.approx(total, rel=1e-5)
     assert (contrastive > 0, reconstruction > 0) == (arguments.contrastive, arguments.reconstruction)
+
+
+def test_sampled_negatives_reach_the_loss_with_their_generator():
+    branch, features, labels = make_branch(sampled_negatives=3), random_features(), random_labels()
+    output = branch(features)
+    expected = multi_label_supcon_loss(
+        output.latent, labels, sampled_negatives=3, generator=torch.Generator().manual_seed(4)
+    )
+    assert int((labels == 0).sum()) > 3
+    loss = branch_loss(output, features, labels, branch.arguments, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(loss.contrastive, expected)
 
 
 @pytest.mark.parametrize("options", [{}, {"decoupling": "none"}, {"contrastive": False}, {"activation": "gelu"}])

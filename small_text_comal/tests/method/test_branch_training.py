@@ -48,15 +48,20 @@ def assert_same_weights(got, expected):
 def watched_by_hand(branch, valid):
     if not branch.arguments.reconstruction:
         size = branch.arguments.batch_size
+        same = seeded(0)
         with torch.no_grad():
             losses = [
-                len(f) * branch_loss(branch(f), f, y, branch.arguments).total.item()
+                len(f) * step_loss(branch, f, y, same).item()
                 for f, y in zip(valid.features.split(size), valid.labels.split(size), strict=True)
             ]
         return sum(losses) / len(valid.labels)
     with torch.no_grad():
         logits = branch(valid.features).logits
     return -ndcg_at_k(valid.labels.numpy(), logits.numpy(), min(5, C))
+
+
+def step_loss(branch, features, labels, generator):
+    return branch_loss(branch(features), features, labels, branch.arguments, generator=generator).total
 
 
 def epochs_by_hand(train, **changes):
@@ -70,7 +75,7 @@ def epochs_by_hand(train, **changes):
         for start in range(0, len(order), branch.arguments.batch_size):
             rows = order[start : start + branch.arguments.batch_size]
             features, labels = train.features[rows], train.labels[rows]
-            loss = branch_loss(branch(features), features, labels, branch.arguments).total
+            loss = step_loss(branch, features, labels, generator)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -82,7 +87,17 @@ def test_docstring_examples():
     assert doctest.testmod(branch_training).failed == 0
 
 
-@pytest.mark.parametrize("changes", [{}, {"reconstruction": False}, {"contrastive": False}, {"decoupling": "none"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"reconstruction": False},
+        {"contrastive": False},
+        {"decoupling": "none"},
+        {"sampled_negatives": 4},
+        {"sampled_negatives": 4, "reconstruction": False},
+    ],
+)
 @pytest.mark.parametrize("with_validation", [True, False])
 def test_the_best_epoch_is_kept(changes, with_validation):
     train, valid = data(), data(9, seed=3) if with_validation else None
@@ -217,3 +232,11 @@ def test_check_finite(value):
     with pytest.raises(FloatingPointError, match=f"loss of x: expected a finite number, got {value}; lower the"):
         check_finite(torch.tensor(value), "loss of x")
     check_finite(torch.tensor(1.0), "loss of x")
+
+
+def test_a_costly_fit_warns_once(monkeypatch):
+    monkeypatch.setattr("small_text_comal.method.branch_cost._LONG_SECONDS", 0)
+    with pytest.warns(RuntimeWarning, match="fitting the contrastive branch takes about .* for 3 labels") as seen:
+        trainer().fit(data(4))
+    assert len(seen) == 1
+    assert seen[0].filename == __file__

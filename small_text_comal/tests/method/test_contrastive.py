@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from small_text_comal.method import contrastive
 from small_text_comal.method.contrastive import document_supcon_loss, multi_label_supcon_loss
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "contrastive_loss.json").read_text())
@@ -345,3 +347,168 @@ def test_impossible_options_are_an_error_that_names_them(option, value):
         multi_label_supcon_loss(random_latent(4, 3, 2), torch.zeros(4, 3), **{option: value})
     with pytest.raises(ValueError, match=message):
         document_supcon_loss(random_latent(4, 2), torch.zeros(4, 3), **{option: value})
+
+
+# --- sampled negatives -----------------------------------------------------------------------------------------------
+
+
+def sampled_loss_by_loops(latent, labels, temperature, negatives, sample):
+    """The estimate from all positive pairs and the negative pairs in `sample`, weight by weight."""
+    pairs = [(i, j) for i in range(len(labels)) for j in range(len(labels[0]))]
+    n, s = sum(not labels[i][j] for i, j in pairs), len(sample)
+    present = [(i, j) for i, j in pairs if labels[i][j] or (i, j) in sample]
+
+    def class_of(i, j):
+        return (1, j) if labels[i][j] else (0, j if negatives == "per-label" else 0)
+
+    total = 0.0
+    for anchor in present:
+        positive = labels[anchor[0]][anchor[1]]
+        size = sum(class_of(*pair) == class_of(*anchor) for pair in pairs)
+        if size < 2:
+            continue
+        denominator = similarity = 0.0
+        for other in present:
+            if other == anchor:
+                continue
+            cos = cosine(latent[anchor[0]][anchor[1]], latent[other[0]][other[1]])
+            weight = 1 if labels[other[0]][other[1]] else n / s if positive else (n - 1) / (s - 1)
+            denominator += weight * math.exp(cos / temperature)
+            if class_of(*other) == class_of(*anchor):
+                similarity += cos if positive else cos * (n - 1) / (s - 1)
+        total += (1 if positive else n / s) * (math.log(denominator) - similarity / (size - 1) / temperature)
+    return total / len(pairs)
+
+
+def negative_pairs(labels):
+    return [(i, j) for i, row in enumerate(labels) for j, y in enumerate(row) if not y]
+
+
+@pytest.mark.parametrize("negatives", ["shared", "per-label"])
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize("block_size", [None, 3])
+def test_sampled_loss_equals_loops(labels, negatives, block_size):
+    among = negative_pairs(labels)
+    if len(among) < 3:
+        pytest.skip("nothing to draw")
+    size = max(2, len(among) // 2)
+    generator = torch.Generator().manual_seed(5)
+    sample = {among[k] for k in torch.randperm(len(among), generator=torch.Generator().manual_seed(5))[:size]}
+    latent = random_latent(len(labels), len(labels[0]), 3)
+
+    def oracle(z):
+        return sampled_loss_by_loops(z, labels, 0.2, negatives, sample)
+
+    value, gradient = value_and_gradient(
+        multi_label_supcon_loss,
+        latent,
+        torch.tensor(labels),
+        temperature=0.2,
+        negatives=negatives,
+        sampled_negatives=size,
+        generator=generator,
+        block_size=block_size,
+    )
+    assert value.item() == pytest.approx(oracle(latent.tolist()), rel=1e-9, abs=1e-12)
+    torch.testing.assert_close(gradient, finite_difference_gradient(oracle, latent), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("negatives", ["shared", "per-label"])
+@pytest.mark.parametrize("size", [2, 3, 6])
+def test_the_mean_over_all_samples_is_the_full_loss_but_for_the_logarithm(monkeypatch, negatives, size):
+    """At a high temperature the logarithm of a denominator is nearly linear, so nothing biased is left."""
+    labels = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]])
+    latent, temperature = random_latent(4, 3, 3), 1000.0
+    n = int((labels == 0).sum())
+    found = []
+    for sample in combinations(range(n), size):
+        monkeypatch.setattr(contrastive, "_drawn", lambda *_, sample=sample: torch.tensor(sample))
+        options = {"temperature": temperature, "negatives": negatives, "sampled_negatives": size}
+        found.append(value_and_gradient(multi_label_supcon_loss, latent, labels, **options))
+    full = value_and_gradient(multi_label_supcon_loss, latent, labels, temperature=temperature, negatives=negatives)
+    values, gradients = zip(*found, strict=True)
+    assert torch.stack(values).std() > 0
+    # the similarities are of order 1 / temperature, what the logarithm adds of order 1 / temperature^2
+    assert abs(torch.stack(values).mean() - full[0]) * temperature < 2e-3
+    torch.testing.assert_close(
+        torch.stack(gradients).mean(dim=0) * temperature, full[1] * temperature, rtol=0, atol=2e-3
+    )
+
+
+def test_over_seeds_value_and_gradient_are_those_of_the_full_loss_and_come_closer_with_the_sample():
+    latent, labels = random_latent(16, 12, 8), random_labels(16, 12) * random_labels(16, 12, seed=7)
+    full, full_gradient = value_and_gradient(multi_label_supcon_loss, latent, labels, temperature=0.2)
+    errors = []
+    for size in (20, 80):
+        found = [
+            value_and_gradient(
+                multi_label_supcon_loss,
+                latent,
+                labels,
+                temperature=0.2,
+                sampled_negatives=size,
+                generator=torch.Generator().manual_seed(seed),
+            )
+            for seed in range(150)
+        ]
+        values, gradients = (torch.stack(part) for part in zip(*found, strict=True))
+        errors.append(float(full - values.mean()))
+        distance = torch.linalg.vector_norm(gradients.mean(dim=0) - full_gradient)
+        assert distance < {20: 0.3, 80: 0.1}[size] * torch.linalg.vector_norm(full_gradient)
+    assert 0 < errors[1] < errors[0] / 2  # Jensen: the logarithm makes it too small, less so with more negatives
+    assert errors[1] < 0.005 * float(full)
+
+
+@pytest.mark.parametrize("negatives", NEGATIVES)
+def test_a_sample_of_all_negatives_or_more_is_the_full_loss_and_draws_nothing(negatives):
+    latent, labels = random_latent(5, 4, 3), random_labels(5, 4)
+    n = int((labels == 0).sum())
+    full = value_and_gradient(multi_label_supcon_loss, latent, labels, negatives=negatives)
+    for size in (n, n + 1, 10**6):
+        generator = torch.Generator().manual_seed(0)
+        before = generator.get_state()
+        options = {"negatives": negatives, "sampled_negatives": size, "generator": generator}
+        got = value_and_gradient(multi_label_supcon_loss, latent, labels, **options)
+        assert torch.equal(got[0], full[0])
+        assert torch.equal(got[1], full[1])
+        assert torch.equal(generator.get_state(), before)
+
+
+def test_without_negatives_there_is_nothing_to_sample():
+    latent, labels = random_latent(5, 4, 3), random_labels(5, 4)
+    full = multi_label_supcon_loss(latent, labels, negatives="none")
+    assert torch.equal(multi_label_supcon_loss(latent, labels, negatives="none", sampled_negatives=2), full)
+
+
+def test_the_generator_decides_the_sample_and_negatives_that_are_not_drawn_have_no_gradient():
+    latent, labels = random_latent(8, 6, 3), random_labels(8, 6)
+    results = [
+        value_and_gradient(
+            multi_label_supcon_loss,
+            latent,
+            labels,
+            sampled_negatives=5,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(results[0][1], results[1][1])
+    assert not torch.equal(results[0][1], results[2][1])
+    touched = results[0][1].abs().sum(dim=-1) > 0
+    assert int((touched & (labels == 0)).sum()) == 5
+    assert bool(touched[labels == 1].all())
+
+
+@pytest.mark.parametrize("size", [1, 0, -3])
+def test_a_sample_of_fewer_than_two_negatives_is_an_error(size):
+    with pytest.raises(ValueError, match=rf"sampled_negatives: expected None or an integer >= 2, got {size}"):
+        multi_label_supcon_loss(random_latent(4, 3, 2), torch.zeros(4, 3), sampled_negatives=size)
+
+
+def test_a_sample_keeps_the_pairs_few_whatever_the_number_of_labels():
+    labels = torch.zeros(20, 300, dtype=torch.long)
+    labels[torch.arange(20), torch.arange(20) % 7] = 1
+    latent = random_latent(20, 300, 2).requires_grad_()
+    with LargestTensor() as largest:
+        multi_label_supcon_loss(latent, labels, sampled_negatives=50).backward()
+    assert largest.elements <= 20 * 300 * 2  # the latent vectors themselves; all pairs would be 6000^2
