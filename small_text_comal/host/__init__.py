@@ -23,7 +23,7 @@ from small_text_comal.host.scripts import (
     model_arguments,
     setfit_factory,
 )
-from small_text_comal.host.strategy import QueryStrategy, ScoringMixin, check_query_input
+from small_text_comal.host.strategy import QueryStrategy, ScoringMixin, built_in_strategy, check_query_input
 from small_text_comal.host.texts import texts_of
 from small_text_comal.host.transformer_classifier import HostClassification
 
@@ -38,6 +38,7 @@ __all__ = [
     "PoolBasedActiveLearner",
     "QueryStrategy",
     "ScoringMixin",
+    "built_in_strategy",
     "check_query_input",
     "check_training_data",
     "dense_probabilities",

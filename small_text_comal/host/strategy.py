@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+import small_text
 from small_text.query_strategies import QueryStrategy
 
 from small_text_comal.host.versions import IS_HOST_2
 
-__all__ = ["QueryStrategy", "ScoringMixin", "check_query_input"]
+__all__ = ["QueryStrategy", "ScoringMixin", "built_in_strategy", "check_query_input"]
 
 if IS_HOST_2:
     from small_text.query_strategies.base import ScoringMixin
@@ -32,3 +33,8 @@ else:
 def check_query_input(strategy: QueryStrategy, indices_unlabeled: np.ndarray, n: int) -> None:
     """Raise small-text's own exceptions when the pool is empty or holds fewer than `n` documents."""
     strategy._validate_query_input(indices_unlabeled, n)
+
+
+def built_in_strategy(name: str) -> type[QueryStrategy] | None:
+    """Return the class of a strategy of the installed small-text; None where it has none of that name."""
+    return getattr(small_text, name, None)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
-import small_text
-
 from small_text_comal import host
 from small_text_comal.experiments.data.names import known_name
 from small_text_comal.experiments.data.user_error import UserError
@@ -86,7 +84,7 @@ class StrategySpec:
 
 def runnable_names() -> list[str]:
     """Return all names that can be compared on the installed small-text."""
-    return [*strategy_names(), *(name for name in BUILT_IN if hasattr(small_text, name))]
+    return [*strategy_names(), *(name for name in BUILT_IN if host.built_in_strategy(name) is not None)]
 
 
 def parse_strategy(text: str) -> StrategySpec:
@@ -145,7 +143,7 @@ def new_strategy(spec: StrategySpec, seed: int) -> Any:
     """
     try:
         if spec.name in BUILT_IN:
-            return WithDenseProbabilities(_built_in(getattr(small_text, spec.name), spec.options))
+            return WithDenseProbabilities(_built_in(host.built_in_strategy(spec.name), spec.options))
         return make_strategy(spec.name, seed=seed, **spec.options)
     except (TypeError, ValueError) as error:
         raise UserError(f"strategy {spec}: {error}") from None

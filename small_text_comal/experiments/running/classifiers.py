@@ -24,8 +24,8 @@ __all__ = ["CLASSIFIERS", "ClassifierOfRun", "RunSetting"]
 class RunSetting(NamedTuple):
     """What the classifier of a run is made for.
 
-    `config` of the experiment; `label_names` of the corpus; `max_length` tokens per document; `needs_branch` whether the
-    strategy wants the contrastive branch.
+    `config` of the experiment; `label_names` of the corpus; `max_length` tokens per document; `needs_branch`: whether
+    the strategy wants the contrastive branch.
     """
 
     config: ExperimentConfig

@@ -23,8 +23,8 @@ class SmallTextLearner:
     """Trains and queries with small-text; see `rounds.Learner`.
 
     Each round has a new learner, strategy and classifier, so that it depends only on the labels and its own seeds. The
-    features that no round changes are computed at the start and stored for all rounds, and in `cache_folder` for all runs:
-    computed in other batches they would have other last bits, and a resumed run other indices.
+    features that no round changes are computed at the start and stored for all rounds, and in `cache_folder` for all
+    runs: computed in other batches they would have other last bits, and a resumed run other indices.
 
     Parameters
     ----------
