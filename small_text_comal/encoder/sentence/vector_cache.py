@@ -202,31 +202,38 @@ class VectorStore:
         remove_abandoned(self._folder)
 
     def _merge(self, folder: Path) -> None:
-        """Replace many small files by one that holds every vector they hold, in the values this process uses."""
+        """Merge small files until few are left, a handful at a time, since each merge holds its files in memory."""
         if os.name == "nt":  # where a mapped file cannot be removed
             return
         with suppress(OSError):  # merging can wait: another process is at it, or the disk is full
-            paths = [path for path in segment_files(folder) if self._files.get(path, -1) >= 0]
-            small = [path for path in paths if os.path.getsize(path) < _SMALL_FILE]
-            if len(small) <= _SMALL_FILES:
-                return
-            parts = [read_segment(path, self.fingerprint, self._dtype, self.dimension) for path in small]
-            damaged = [path for path, part in zip(small, parts, strict=True) if part is None]
-            self._files.update(dict.fromkeys(damaged, -1))  # since it was opened
-            if damaged:
-                return
-            keys = list(dict.fromkeys(key for part in parts if part is not None for key in part.keys))
-            merged = Segment(keys, torch.from_numpy(self.get(keys)).to(self._dtype))
-            self._replace(small, write_segment(folder, merged, self.fingerprint))
+            while len(small := self._small_files(folder)) > _SMALL_FILES:
+                if not self._merge_files(folder, small[: _SMALL_FILES + 1]):
+                    break
 
-    def _replace(self, parts: list[Path], merged: Path) -> None:
+    def _small_files(self, folder: Path) -> list[Path]:
+        sizes = {path: os.path.getsize(path) for path in segment_files(folder) if self._files.get(path, -1) >= 0}
+        return sorted((path for path, size in sizes.items() if size < _SMALL_FILE), key=lambda path: sizes[path])
+
+    def _merge_files(self, folder: Path, paths: list[Path]) -> bool:
+        """Replace files by one that holds every vector they hold, in the values this process uses."""
+        parts = [read_segment(path, self.fingerprint, self._dtype, self.dimension) for path in paths]
+        damaged = [path for path, part in zip(paths, parts, strict=True) if part is None]
+        self._files.update(dict.fromkeys(damaged, -1))  # since it was opened
+        if damaged:
+            return True  # try the others
+        keys = list(dict.fromkeys(key for part in parts if part is not None for key in part.keys))
+        merged = Segment(keys, torch.from_numpy(self.get(keys)).to(self._dtype))
+        return self._replace(paths, write_segment(folder, merged, self.fingerprint))
+
+    def _replace(self, parts: list[Path], merged: Path) -> bool:
         """Look vectors up in the merged file, and remove its parts."""
         segment = read_segment(merged, self.fingerprint, self._dtype, self.dimension)
         if segment is None:
-            return
+            return False
         for key in segment.keys:
             self._places.pop(key, None)
         self._files[merged] = self._index(segment)
         for part in parts:
             self._blocks[self._files.pop(part)] = torch.empty(0)
             part.unlink(missing_ok=True)
+        return True

@@ -142,6 +142,23 @@ def test_many_small_files_are_merged(tmp_path):
     assert len([block for block in store._blocks if len(block)]) == len(segments(tmp_path)) == 14
 
 
+def test_very_many_files_are_merged_a_handful_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "_SEGMENT_DOCUMENTS", 1)
+    sizes, write = [], cache_module.write_segment
+    monkeypatch.setattr(
+        cache_module, "write_segment", lambda f, segment, p: sizes.append(len(segment.keys)) or write(f, segment, p)
+    )
+    store = opened(folder=tmp_path)
+    for row in range(40):
+        store.put([KEYS[row]], vectors([row]))
+    assert len(segments(tmp_path)) == 40
+    store.flush()
+    assert sizes == [1] * 40 + [17, 17]
+    assert len(segments(tmp_path)) == 8
+    assert_holds(store, range(40))
+    assert_holds(opened(folder=tmp_path), range(40))
+
+
 def test_large_files_are_left_alone(tmp_path, monkeypatch):
     large = filled(range(8), folder=tmp_path)
     path = segments(tmp_path)[0]
