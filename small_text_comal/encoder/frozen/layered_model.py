@@ -100,7 +100,7 @@ def _weights_below(model: nn.Module, stack: LayerStack | None, depth: int) -> di
     """All parameters that the first `depth` layers compute with.
 
     Besides those of the embeddings and of the layers themselves these are relative position tables, which some
-    encoders keep beside the layers: backpropagation through the layers shows them.
+    encoders keep next to the layers: backpropagation through the layers finds them.
     """
     if stack is None or not depth:
         return {}

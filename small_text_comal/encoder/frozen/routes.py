@@ -138,8 +138,8 @@ def _run(route: Route, probe: _Probe) -> Tensor:
     if route.prefix is None:
         return route.trainable(input_ids=ids, attention_mask=mask).logits
     hidden = route.prefix(ids, mask)
-    behind = mask.flip(1).cumsum(dim=1).flip(1) == 0
-    hidden = hidden.masked_fill(behind[:, : hidden.shape[1], None], 0)
+    after_last = mask.flip(1).cumsum(dim=1).flip(1) == 0
+    hidden = hidden.masked_fill(after_last[:, : hidden.shape[1], None], 0)
     return route.trainable(inputs_embeds=hidden, attention_mask=mask).logits
 
 
