@@ -275,6 +275,7 @@ def run_two_rounds(world, **keywords):
     return learner
 
 
+@pytest.mark.filterwarnings("ignore:the classifier predicts no label")
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("num_labels", [1, 2])
 def test_one_and_two_labels(tiny_bert_folder, num_labels, criterion):

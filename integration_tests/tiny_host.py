@@ -87,7 +87,7 @@ class World:
         arguments, sizes = model_arguments(
             str(self.folder), train_batch_size=batch_size, predict_batch_size=batch_size, **(model_options or {})
         )
-        keywords = {"branch": BRANCH, "num_epochs": 2, "lr": 1e-3, **sizes, **keywords}
+        keywords = {"branch": BRANCH, "num_epochs": 2, "lr": 1e-3, "threshold": 0.5, **sizes, **keywords}
         return CoMALClassificationFactory(arguments, self.num_labels, keywords, feature_cache=feature_cache)
 
     def classifier(self, rows=40, *, seed=0, fit=None, **keywords):

@@ -161,7 +161,8 @@ class CoMALClassification(TransformerFeatures):
         self._thresholds = self.threshold
         if self.threshold is None:
             self._thresholds = self._fitted_thresholds(train_set, validation_set)
-        warn_if_nothing_is_predicted(self.label_probabilities(train_set), self.thresholds, train.labels.numpy())
+        labels = dataset_labels(train_set, self.num_classes, "training set")
+        warn_if_nothing_is_predicted(self.label_probabilities(train_set), self.thresholds, labels)
         if trainer is not None:
             self._fit_branch(trainer, train, valid)
         return self

@@ -23,6 +23,8 @@ def calm_libraries(*, verbose: bool) -> Iterator[None]:
     with warnings.catch_warnings():
         # small-text warns that `from_arrays`, which makes its data sets, is experimental
         warnings.filterwarnings("ignore", message=".*is experimental", category=UserWarning)
+        # small-text 1.x warns of a call of its own
+        warnings.filterwarnings("ignore", message="The function get_flattened_unique_labels")
         if verbose:
             yield
             return
