@@ -235,6 +235,12 @@ def test_centred_is_at_least_half_exactly_from_the_cut_on(values, cut, dtype):
     assert q[0, -2] == 0.5
 
 
+@pytest.mark.parametrize("cut", [0.3, 0.7, 0.999])
+def test_the_next_smaller_probability_is_below_half(cut):
+    below = np.array([[np.nextafter(cut, 0)]])
+    assert centred(below, cut) < 0.5 <= centred(np.array([[cut]]), cut)
+
+
 def test_centred_subtracts_log_odds():
     p, t = np.array([[0.2, 0.7], [0.9, 0.01]]), np.array([0.3, 0.1])
     log_odds = np.log(p / (1 - p)) - [math.log(0.3 / 0.7), math.log(0.1 / 0.9)]
