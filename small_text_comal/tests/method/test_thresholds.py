@@ -235,10 +235,13 @@ def test_centred_is_at_least_half_exactly_from_the_cut_on(values, cut, dtype):
     assert q[0, -2] == 0.5
 
 
-@pytest.mark.parametrize("cut", [0.3, 0.7, 0.999])
-def test_the_next_smaller_probability_is_below_half(cut):
-    below = np.array([[np.nextafter(cut, 0)]])
-    assert centred(below, cut) < 0.5 <= centred(np.array([[cut]]), cut)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_next_smaller_probability_is_below_half(dtype):
+    cuts = np.concatenate([np.random.default_rng(0).random(5000), 2.0 ** -np.arange(1, 90) * (1 - 2.0**-23)]).astype(
+        dtype
+    )
+    assert (centred(np.nextafter(cuts, dtype(0))[None], cuts) < 0.5).all()
+    assert (centred(cuts[None], cuts) == 0.5).all()
 
 
 def test_centred_subtracts_log_odds():
