@@ -235,6 +235,15 @@ def test_centred_is_at_least_half_exactly_from_the_cut_on(values, cut, dtype):
     assert q[0, -2] == 0.5
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_next_smaller_probability_is_below_half(dtype):
+    cuts = np.concatenate([np.random.default_rng(0).random(5000), 2.0 ** -np.arange(1, 90) * (1 - 2.0**-23)]).astype(
+        dtype
+    )
+    assert (centred(np.nextafter(cuts, dtype(0))[None], cuts) < 0.5).all()
+    assert (centred(cuts[None], cuts) == 0.5).all()
+
+
 def test_centred_subtracts_log_odds():
     p, t = np.array([[0.2, 0.7], [0.9, 0.01]]), np.array([0.3, 0.1])
     log_odds = np.log(p / (1 - p)) - [math.log(0.3 / 0.7), math.log(0.1 / 0.9)]
