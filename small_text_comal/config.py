@@ -40,7 +40,7 @@ class ContrastiveBranchArguments:
     """Options of the contrastive branch and its training (paper section 3.1 and Appendix A).
 
     The defaults are the cheapest settings found whose queries are as good as those of the paper's, which `paper`
-    returns and which take about 200 times as long to fit (benchmarks/branch_quality.py).
+    returns and which take nearly 200 times as long to fit (benchmarks/branch_quality.py).
 
     Parameters
     ----------

@@ -21,8 +21,8 @@ from small_text_comal.host import Classifier, MultiLabelPredictions, check_train
 from small_text_comal.method.branch_training import LabeledFeatures
 from small_text_comal.method.folds import out_of_fold_probabilities
 from small_text_comal.method.label_space import FeatureBatch
-from small_text_comal.method.logistic_head import LogisticHead, bootstrap_heads, fit_logistic_head
-from small_text_comal.method.thresholds import checked_thresholds, label_thresholds
+from small_text_comal.method.logistic_head import LogisticHead, bootstrap_heads, choose_l2, fit_logistic_head
+from small_text_comal.method.thresholds import averaged_thresholds, checked_thresholds
 
 __all__ = ["CoMALEmbeddingClassification"]
 
@@ -53,13 +53,15 @@ class CoMALEmbeddingClassification(BranchOwner, MultiLabelPredictions, Classifie
         predicted by its name; None leaves them out
     branch : options of the contrastive branch; None leaves it out, for strategies other than CoMAL
     threshold : "auto" fits a cut for each label; a number, or C of them, sets the cuts; 0.5 is small-text's
-    l2 : strength of the regularisation
+    l2 : strength of the regularisation; "auto" chooses it by cross-validation, which takes several times as long and
+        pays where labels are noisy
     ensemble : heads fitted on bootstrap samples when a strategy wants several opinions
     multi_label : must be True
 
     Attributes
     ----------
     branch : the fitted ContrastiveBranch, or None
+    fitted_l2 : the regularisation of the last fit
     history : {"branch": [...]}, one record per epoch of the branch
 
     Raises
@@ -88,13 +90,13 @@ class CoMALEmbeddingClassification(BranchOwner, MultiLabelPredictions, Classifie
         label_names: Sequence[str] | None = None,
         branch: ContrastiveBranchArguments | None = ContrastiveBranchArguments(),  # noqa: B008 (frozen)
         threshold: str | float | np.ndarray = "auto",
-        l2: float = 0.03,
+        l2: str | float = 0.03,
         ensemble: int = 10,
         multi_label: bool = True,
     ) -> None:
         check_options(num_classes, multi_label=multi_label, branch=branch)
-        if not l2 > 0:
-            raise ValueError(f"l2: expected a number > 0, got {l2!r}")
+        if l2 != "auto" and not (isinstance(l2, (int, float)) and l2 > 0):
+            raise ValueError(f'l2: expected a number > 0 or "auto", got {l2!r}')
         self.num_classes = num_classes
         self.multi_label = True
         self.encoder = encoder if isinstance(encoder, SentenceEncoder) else SentenceEncoder(encoder)
@@ -104,6 +106,7 @@ class CoMALEmbeddingClassification(BranchOwner, MultiLabelPredictions, Classifie
         self.l2 = l2
         self.ensemble = ensemble
         self.history: dict[str, list[dict[str, Any]]] = {}
+        self.fitted_l2 = 0.0
         self._head: LogisticHead | None = None
         self._thresholds = self.threshold
         self._labeled: _LabeledPool | None = None
@@ -135,18 +138,26 @@ class CoMALEmbeddingClassification(BranchOwner, MultiLabelPredictions, Classifie
         if len(labels) == 0:
             raise ValueError("expected a training set with at least one document, got an empty one")
         self._labeled = labeled = _LabeledPool(self._embedded(train_set), labels, weights)
-        fit_head = partial(fit_logistic_head, l2=self.l2, label_vectors=self._name_vectors())
+        names = self._name_vectors()
+        self.fitted_l2 = self._chosen_l2(labeled, names)
+        fit_head = partial(fit_logistic_head, l2=self.fitted_l2, label_vectors=names)
         self._head = fit_head(labeled.features, labels, sample_weights=weights)
         self._thresholds = self.threshold
         if self.threshold is None:
             held_back = out_of_fold_probabilities(labeled.features, labels, fit_head, sample_weights=weights)
-            self._thresholds = label_thresholds(held_back, labels)
+            self._thresholds = averaged_thresholds(held_back, labels)
         warn_if_nothing_is_predicted(self._head.probabilities(labeled.features), self.thresholds, labels)
         trainer = self._branch_trainer()
         if trainer is not None:
             known = LabeledFeatures(torch.from_numpy(labeled.features), torch.from_numpy(labels))
             self.history = {"branch": trainer.fit(known)}
         return self
+
+    def _chosen_l2(self, labeled: _LabeledPool, names: np.ndarray | None) -> float:
+        if not isinstance(self.l2, str):
+            return self.l2
+        features, labels, weights = labeled
+        return choose_l2(features, labels, sample_weights=weights, label_vectors=names).l2
 
     @property
     def thresholds(self) -> np.ndarray:
@@ -194,7 +205,7 @@ class CoMALEmbeddingClassification(BranchOwner, MultiLabelPredictions, Classifie
             self._labeled.labels,
             samples,
             np.random.default_rng(seed),
-            l2=self.l2,
+            l2=self.fitted_l2,
             sample_weights=self._labeled.weights,
             label_vectors=self._name_vectors(),
             start=self._fitted_head(),

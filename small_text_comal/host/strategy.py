@@ -35,6 +35,6 @@ def check_query_input(strategy: QueryStrategy, indices_unlabeled: np.ndarray, n:
     strategy._validate_query_input(indices_unlabeled, n)
 
 
-def built_in_strategy(name: str) -> type[QueryStrategy] | None:
+def built_in_strategy(name: str) -> Any:
     """Return the class of a strategy of the installed small-text; None where it has none of that name."""
     return getattr(small_text, name, None)

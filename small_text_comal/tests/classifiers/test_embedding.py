@@ -68,6 +68,12 @@ def test_two_fits_give_the_same_bits():
     np.testing.assert_array_equal(first.thresholds, second.thresholds)
 
 
+def test_the_strength_of_regularisation_can_be_chosen():
+    clf = classifier(l2="auto").fit(dataset())
+    assert clf.fitted_l2 in (0.01, 0.03, 0.1, 0.3, 1.0)
+    assert classifier(l2=0.2).fit(dataset()).fitted_l2 == 0.2
+
+
 def test_it_learns_and_predicts_with_its_cuts():
     train, test = dataset(), dataset(40, seed=1)
     clf = classifier().fit(train)
@@ -204,7 +210,7 @@ def test_options_that_are_wrong():
         classifier(threshold=1.5)
     with refused("threshold: expected .*got an array of shape"):
         classifier(threshold=[0.5, 0.5])
-    with refused("l2: expected a number > 0, got 0"):
+    with refused('l2: expected a number > 0 or "auto", got 0'):
         classifier(l2=0)
     with refused("label_names: expected 3 names"):
         classifier(label_names=["a", "b"])
