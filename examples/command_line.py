@@ -43,8 +43,8 @@ def example_parser(description: str, *, data_required: bool) -> argparse.Argumen
         help="layers that fine-tuning leaves as they are, with the embeddings (default: three quarters)",
     )
     for name, default, meaning in (
-        ("--rounds", 5, "rounds of queries"),
-        ("--batch", 40, "documents a query"),
+        ("--rounds", 4, "rounds of queries"),
+        ("--batch", 20, "documents a query"),
         ("--seed", 1, "same seed, same result"),
     ):
         parser.add_argument(name, type=_positive, default=default, metavar="N", help=f"{meaning} (default: {default})")
