@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers import AutoConfig, AutoTokenizer, BertModel
 
 import small_text_comal
 from small_text_comal.encoder.sentence.demo_encoder import demo_encoder
@@ -53,9 +54,18 @@ def tickets(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(tiny_bert_folder):
+def other_encoder(tiny_bert_folder, tmp_path_factory):
+    """The tiny BERT with positions for as many tokens as the examples read."""
+    folder = tmp_path_factory.mktemp("other-encoder")
+    AutoTokenizer.from_pretrained(tiny_bert_folder).save_pretrained(folder)
+    BertModel(AutoConfig.from_pretrained(tiny_bert_folder, max_position_embeddings=128)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(other_encoder):
     """A sentence encoder and an encoder that is none."""
-    return {"sentence encoder": demo_encoder(), "other encoder": tiny_bert_folder}
+    return {"sentence encoder": demo_encoder(), "other encoder": other_encoder}
 
 
 def test_quickstart_prints_a_table_of_rounds_and_nothing_else_into_a_pipe():
@@ -70,11 +80,11 @@ def test_quickstart_prints_a_table_of_rounds_and_nothing_else_into_a_pipe():
     assert first[:3] == first[3:], "both strategies start from the same documents"
 
 
-def test_quickstart_fine_tunes_another_encoder_with_bars_on_a_terminal_and_repeats_itself(tickets, tiny_bert_folder):
+def test_quickstart_fine_tunes_another_encoder_with_bars_on_a_terminal_and_repeats_itself(tickets, other_encoder):
     pty, termios, fcntl = (
         pytest.importorskip(name, reason="needs a pseudo-terminal") for name in ("pty", "termios", "fcntl")
     )
-    arguments = ["--data", tickets, "--test-data", tickets, *TINY, "--model", tiny_bert_folder]
+    arguments = ["--data", tickets, "--test-data", tickets, *TINY, "--model", other_encoder]
     arguments += ["--strategy", "comal(gamma=1)"]
     piped = run_example("quickstart.py", *arguments)
     assert piped.returncode == 0, piped.stderr
