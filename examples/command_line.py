@@ -28,20 +28,23 @@ def example_parser(description: str, *, data_required: bool) -> argparse.Argumen
         "--test-data", type=Path, metavar="FILE", help="documents to measure on (default: a fifth of the data)"
     )
     parser.add_argument(
-        "--model", required=data_required, metavar="NAME", help="name of a Hugging Face model, or its folder"
+        "--model",
+        required=data_required,
+        metavar="NAME",
+        help="name of a Hugging Face model, or its folder; a sentence encoder stays fixed, any other is fine-tuned",
     )
     parser.add_argument(
-        "--learning-rate", type=float, default=1e-4, metavar="X", help="learning rate for --model (default: 1e-4)"
+        "--learning-rate", type=float, default=1e-4, metavar="X", help="learning rate of fine-tuning (default: 1e-4)"
     )
     parser.add_argument(
         "--frozen-layers",
         type=int,
         metavar="N",
-        help="layers of --model that are not trained, and the embeddings (default: three quarters)",
+        help="layers that fine-tuning leaves as they are, with the embeddings (default: three quarters)",
     )
     for name, default, meaning in (
-        ("--rounds", 5, "rounds of queries"),
-        ("--batch", 40, "documents a query"),
+        ("--rounds", 4, "rounds of queries"),
+        ("--batch", 20, "documents a query"),
         ("--seed", 1, "same seed, same result"),
     ):
         parser.add_argument(name, type=_positive, default=default, metavar="N", help=f"{meaning} (default: {default})")
@@ -59,13 +62,14 @@ def input_errors(parser: argparse.ArgumentParser) -> Iterator[None]:
     """Turn errors in the user's input into the message of a command line, without a traceback."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         parser.error(str(error))
 
 
 def keep_libraries_quiet() -> None:
     """Leave progress bars to this package, which shows them on a terminal only."""
-    warnings.filterwarnings("ignore", message="The .* is experimental")  # of small-text, at every dataset
+    # of small-text, at every dataset
+    warnings.filterwarnings("ignore", message="The .* is experimental|The function get_flattened_unique_labels")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     if not sys.stderr.isatty():

@@ -1,8 +1,8 @@
 """An ordinary small-text script for multi-label documents, changed in two lines to query with CoMAL.
 
-    python examples/drop_in.py --data train.jsonl --test-data test.jsonl --model google-bert/bert-base-uncased
+    python examples/drop_in.py --data train.jsonl --test-data test.jsonl --model sentence-transformers/all-MiniLM-L6-v2
 
-Three functions of small_text_comal.host.transformer_classifier let this one file run on small-text 1.x and 2.x; the comments say what stands
+Three functions of small_text_comal.host let this one file run on small-text 1.x and 2.x; the comments say what stands
 there in a script for one release. In your own script everything but the two marked lines stays as it is.
 """
 
@@ -16,7 +16,13 @@ from sklearn.metrics import f1_score
 from small_text import PoolBasedActiveLearner
 from transformers import AutoTokenizer, set_seed
 
-from small_text_comal import CoMAL, CoMALClassificationFactory, label_covering_initialization
+from small_text_comal import (
+    CoMAL,
+    CoMALClassificationFactory,
+    CoMALEmbeddingClassificationFactory,
+    label_covering_initialization,
+)
+from small_text_comal.encoder.sentence_encoder import is_sentence_encoder
 from small_text_comal.experiments.options.strategies import new_strategy, parse_strategy
 from small_text_comal.host import initialize_learner, make_dataset, model_arguments
 
@@ -46,10 +52,14 @@ def main() -> None:
     # small-text 2.x: TransformerModelArguments(name, train_batch_size=12, predict_batch_size=12)
     model_args, batch_size = model_arguments(options.model, train_batch_size=12, predict_batch_size=12)
     settings = {"multi_label": True, "lr": options.learning_rate, **batch_size}
-    frozen = {"frozen_layers": options.frozen_layers}
+    # your script needs one of these: a sentence encoder stays as it is, any other encoder is fine-tuned
+    if is_sentence_encoder(options.model):
+        new_factory, keywords = CoMALEmbeddingClassificationFactory, {"label_names": corpus.labels}
+    else:
+        new_factory, keywords = CoMALClassificationFactory, {**settings, "frozen_layers": options.frozen_layers}
 
     # before: clf_factory = TransformerBasedClassificationFactory(model_args, num_classes, settings)
-    clf_factory = CoMALClassificationFactory(model_args, num_classes, {**settings, **frozen})  # changed, 1 of 2
+    clf_factory = new_factory(model_args, num_classes, keywords)  # changed, 1 of 2
     # before: query_strategy = RandomSampling()
     query_strategy = CoMAL(seed=options.seed)  # changed, 2 of 2
 

