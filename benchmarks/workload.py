@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer
 from small_text_comal import CoMALClassificationFactory, ContrastiveBranchArguments
 from small_text_comal.config import FeatureCacheArguments
 from small_text_comal.encoder.frozen.layered_model import LayeredModel
-from small_text_comal.experiments.data.corpus import Documents, encode_labels
+from small_text_comal.experiments.data.corpus import LabeledTexts, encode_labels
 from small_text_comal.experiments.data.loaders.jsonl import read_jsonl
 from small_text_comal.host import HOST_VERSION, IS_HOST_2, make_dataset, model_arguments
 
@@ -90,7 +90,7 @@ def data_folder() -> Path:
     return Path(os.environ.get("SMALL_TEXT_COMAL_DATA", default))
 
 
-def read_corpus(name: str) -> tuple[Documents, Documents, list[str]]:
+def read_corpus(name: str) -> tuple[LabeledTexts, LabeledTexts, list[str]]:
     """Return train, test and the label names of a corpus."""
     folder = data_folder() / name
     if not (folder / "train.jsonl").is_file():

@@ -59,8 +59,11 @@ class WithLabelSpace(Protocol):
         """Return similarities of `pool` (N documents) and `labeled` (L) to the prototypes of `labels` (L, C)."""
 
 
-_WITH_A_BRANCH = "create it with CoMALClassificationFactory and leave its branch on"
-_ANY_OF_OURS = "create it with CoMALClassificationFactory"
+_WITH_A_BRANCH = (
+    "create it with CoMALEmbeddingClassificationFactory or CoMALClassificationFactory and leave its branch on, or put "
+    "WithContrastiveBranch around its factory"
+)
+_ANY_OF_OURS = "create it with CoMALEmbeddingClassificationFactory or CoMALClassificationFactory"
 
 
 def classifier_method(classifier: Any, method: str, *, need: str, asker: str) -> Any:

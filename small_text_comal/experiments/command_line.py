@@ -90,10 +90,22 @@ def compare(
         typer.echo(f"failed: {run}: {error}", err=True)
     typer.echo(f"{len(compared.finished)} runs finished, {len(compared.failed)} failed; records in {settings.output}")
     if compared.finished:
+        _say_where_nothing_is_predicted(compared)
         typer.echo(f"figures: small-text-comal plot {settings.output}")
     if compared.failed:
         typer.echo("the same command tries the failed runs again", err=True)
         raise typer.Exit(FAILED)
+
+
+def _say_where_nothing_is_predicted(compared: Any) -> None:
+    """Name the run whose last classifier leaves most test documents without a label, when that is more than half."""
+    share, run = max((share, str(run)) for run, share in compared.nothing_predicted.items())
+    if share > 0.5:
+        typer.echo(
+            f"note: {run} predicts no label for {share:.0%} of the test documents: see threshold, classifier and "
+            "learning_rate in docs/experiments.md",
+            err=True,
+        )
 
 
 def _say(message: str) -> None:

@@ -14,8 +14,9 @@ from small_text_comal.query_strategies.pool import Pool
 __all__ = ["CoMAL", "DocumentExplanation"]
 
 # What `CoMAL()` is; experiments decide.
-DEFAULT_CRITERION = "reference"
-DEFAULT_BATCH = "top"
+DEFAULT_CRITERION = "entropy"
+DEFAULT_CRITERION_WITH_GAMMA = "soft"
+DEFAULT_BATCH = "herding"
 DEFAULT_GAMMA = 0.5
 
 
@@ -29,7 +30,8 @@ class CoMAL(ScoreQueryStrategy):
     gamma : within [0, 1], the weight of inconsistency (SLCI) against diversity (PFD), Q = SLCI^gamma * PFD^(1 - gamma);
         1 is CoMAL-SLCI, 0 is CoMAL-PFD. None is 0.5; criterion "entropy" has no gamma.
     criterion : "reference": threshold, positives and diversity as in the authors' code; "paper": as printed; "soft":
-        without hard counts and cuts; "entropy": how undecided the label-wise space and the classifier are
+        without hard counts and cuts; "entropy": how undecided the label-wise space and the classifier are. None is
+        "entropy", and "soft" where a gamma is given
     batch : "top": the documents with the largest scores; "herding": documents that together stand for large scores
     seed : None, int or numpy Generator; decides ties, and draws the references of herding
 
@@ -47,8 +49,8 @@ class CoMAL(ScoreQueryStrategy):
     Examples
     --------
     >>> CoMAL(gamma=1.0, seed=0)
-    CoMAL(gamma=1.0, criterion='reference', batch='top')
-    >>> CoMAL(criterion="entropy", batch="herding")
+    CoMAL(gamma=1.0, criterion='soft', batch='herding')
+    >>> CoMAL()
     CoMAL(criterion='entropy', batch='herding')
     """
 
@@ -56,11 +58,13 @@ class CoMAL(ScoreQueryStrategy):
         self,
         gamma: float | None = None,
         *,
-        criterion: str = DEFAULT_CRITERION,
+        criterion: str | None = None,
         batch: str = DEFAULT_BATCH,
         seed: int | np.random.Generator | None = None,
     ) -> None:
         super().__init__(seed=seed)
+        if criterion is None:
+            criterion = DEFAULT_CRITERION if gamma is None else DEFAULT_CRITERION_WITH_GAMMA
         if criterion not in CRITERIA:
             raise ValueError(f"criterion: expected one of {tuple(CRITERIA)}, got {criterion!r}")
         if batch not in BATCHES:

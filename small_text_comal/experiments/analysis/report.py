@@ -59,6 +59,8 @@ def _tables(results: Results, descriptions: Sequence[dict[str, Any]], main_metri
             (f"{name}: {metric_title(metric)} at labels", _round_table(results, name, metric))
             for metric in results.metrics()
         ]
+        label_names = [label for one in descriptions for label in one["datasets"].get(name, {}).get("labels", [])]
+        tables.append((f"{name}: F1 of each label at the end", _label_table(results, name, label_names)))
         tables.append((f"{name}: labels needed, mean seconds of a round", _cost_table(results, name, main_metric)))
     if len(results.strategies()) > 1:
         tables.append((f"Pairs of strategies, {metric_title(main_metric)}", _duel_table(results, main_metric)))
@@ -93,11 +95,22 @@ def _score_table(results: Results, dataset: str, *, at_the_end: bool) -> Table:
         values = [[curve.metrics[metric] for curve in curves] for metric in metrics]
         scores = [[run[-1] if at_the_end else area_under_curve(labels, run) for run in runs] for runs in values]
         seen = str(labels[-1]) if at_the_end else f"{labels[0]} to {labels[-1]}"
-        rows.append([strategy, str(len(curves)), seen, *map(_spread, scores)])
+        without = [_spread([curve.nothing_predicted for curve in curves])] if at_the_end else []
+        rows.append([strategy, str(len(curves)), seen, *map(_spread, scores), *without])
     full = [results.full_score(dataset, metric) for metric in metrics]
     if at_the_end and full[0] is not None:
-        rows.append(["trained on all labels", "", "all", *(f"{score:.3f}" for score in full)])
-    return ["strategy", "seeds", "labels", *map(metric_title, metrics)], rows
+        rows.append(["trained on all labels", "", "all", *(f"{score:.3f}" for score in full), ""])
+    head = ["strategy", "seeds", "labels", *map(metric_title, metrics)]
+    return [*head, "documents without a predicted label"] if at_the_end else head, rows
+
+
+def _label_table(results: Results, dataset: str, label_names: Sequence[str]) -> Table:
+    """F1 of each label in the last round, mean over the seeds."""
+    curves = {name: results.of(dataset, name) for name in results.strategies()}
+    with_labels = {name: runs for name, runs in curves.items() if runs and len(runs[0].label_f1) == len(label_names)}
+    means = {name: np.mean([run.label_f1 for run in runs], axis=0) for name, runs in with_labels.items()}
+    rows = [[label, *(f"{mean[j]:.3f}" for mean in means.values())] for j, label in enumerate(label_names)]
+    return ["label", *means], rows
 
 
 def _round_table(results: Results, dataset: str, metric: str) -> Table:

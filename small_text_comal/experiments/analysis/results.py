@@ -29,6 +29,8 @@ class Curve:
     metrics : (R,) on the test set, by name
     seconds : (R,) by name: fit, test, query
     queried : rows of the documents that all rounds asked for, in order
+    label_f1 : (C,) of the last round; empty where the records do not have it
+    nothing_predicted : share of test documents without a predicted label, of the last round; NaN likewise
     """
 
     dataset: str
@@ -38,6 +40,8 @@ class Curve:
     metrics: dict[str, np.ndarray]
     seconds: dict[str, np.ndarray]
     queried: list[int]
+    label_f1: np.ndarray
+    nothing_predicted: float
 
 
 class Results(NamedTuple):
@@ -153,6 +157,8 @@ def _curve(records: list[dict[str, Any]]) -> Curve:
         {name: np.array([record["metrics"][name] for record in records]) for name in first["metrics"]},
         {name: np.array([record["seconds"][name] for record in records]) for name in first["seconds"]},
         [row for record in records for row in record["queried"]],
+        np.array(records[-1].get("label_f1", [])),
+        records[-1].get("nothing_predicted", float("nan")),
     )
 
 

@@ -38,11 +38,13 @@ class Compared(NamedTuple):
     finished : runs that are complete, including those of earlier sessions
     failed : runs and what stopped them
     skipped : strategies that cannot run on multi-label data, and why
+    nothing_predicted : share of test documents for which the last classifier of a finished run predicts no label
     """
 
     finished: list[Run]
     failed: dict[Run, str]
     skipped: dict[str, str]
+    nothing_predicted: dict[Run, float]
 
 
 def compare(config: ExperimentConfig, *, verbose: bool = False, say: Callable[[str], None] = logger.info) -> Compared:
@@ -81,7 +83,9 @@ def compare(config: ExperimentConfig, *, verbose: bool = False, say: Callable[[s
         check_encoder(config.encoder)
     folder.describe({data.spec.name: _description(config, data) for data in prepared}, skipped)
     finished, failed = _run(tasks, config.execution, folder, say)
-    return Compared(finished, failed, skipped)
+    hashes = {task.run: task.config_hash for task in tasks}
+    last = {run: folder.records(run, hashes[run])[-1] for run in finished}
+    return Compared(finished, failed, skipped, {run: one.get("nothing_predicted", 0.0) for run, one in last.items()})
 
 
 def _description(config: ExperimentConfig, data: PreparedDataset) -> dict[str, Any]:

@@ -165,7 +165,9 @@ def test_top_says_nothing_about_a_batch():
 
 def test_gamma_is_a_half_where_there_is_one():
     assert [CoMAL(criterion=name).gamma for name in ("reference", "paper", "soft", "entropy")] == [0.5, 0.5, 0.5, None]
-    assert repr(CoMAL(criterion="soft")) == "CoMAL(gamma=0.5, criterion='soft', batch='top')"
+    assert repr(CoMAL(criterion="soft")) == "CoMAL(gamma=0.5, criterion='soft', batch='herding')"
+    assert repr(CoMAL(0.3)) == "CoMAL(gamma=0.3, criterion='soft', batch='herding')"
+    assert repr(CoMAL()) == "CoMAL(criterion='entropy', batch='herding')"
 
 
 @pytest.mark.parametrize(

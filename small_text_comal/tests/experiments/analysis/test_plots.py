@@ -224,7 +224,7 @@ def test_report_is_one_page_with_every_number(results, tmp_path):
     assert cell in page
     assert files[0].name == "report.md"
     for line in markdown.split("## nlupp: test scores at the end")[1].strip().split("\n\n")[0].splitlines():
-        assert line.count("|") == 6
+        assert line.count("|") == 7
 
 
 def test_report_shows_the_first_and_the_last_of_many_rounds(tmp_path):
