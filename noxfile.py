@@ -57,7 +57,7 @@ def host(session: nox.Session, name: str) -> None:
     asked = HOSTS[name]
     session.install("-c", _constraints(session, asked), f".[{asked.extras}]", *asked.requirements)
     session.run("pip", "list")
-    session.run("pytest", asked.tests, *session.posargs)
+    session.run("python", "-m", "pytest", asked.tests, *session.posargs)
 
 
 def _constraints(session: nox.Session, asked: Host) -> str:

@@ -52,12 +52,12 @@ def test_probabilities_are_those_of_the_weights_that_are_there(world, change):
 def test_another_number_format_makes_another_encoder(world, monkeypatch):
     """As when the host turns its mixed precision on, because the model is on a GPU now."""
     clf = world.classifier()
-    before, options = clf.encoder, {"device_type": "cpu", "dtype": torch.bfloat16, "enabled": True}
-    assert clf.encoder is before
+    before, options = clf.document_encoder(), {"device_type": "cpu", "dtype": torch.bfloat16, "enabled": True}
+    assert clf.document_encoder() is before
     monkeypatch.setattr(type(clf), "autocast_options", options)
-    assert clf.encoder is not before
-    assert clf.encoder is clf.encoder
-    assert clf.encoder.precision == Precision(**options)
+    assert clf.document_encoder() is not before
+    assert clf.document_encoder() is clf.document_encoder()
+    assert clf.document_encoder().precision == Precision(**options)
 
 
 def embeddings(clf, dataset):

@@ -57,7 +57,9 @@ def with_cache(clf, dtype):
 
 def query_of(clf, learner):
     pool = np.setdiff1d(np.arange(len(learner.dataset)), learner.indices_labeled)
-    return CoMAL(seed=0).query(clf, learner.dataset, pool, learner.indices_labeled, learner.y, n=QUERY)
+    return CoMAL(criterion="reference", batch="top", seed=0).query(
+        clf, learner.dataset, pool, learner.indices_labeled, learner.y, n=QUERY
+    )
 
 
 def test_three_quarters_of_the_layers_are_cut_off_and_the_first_token_suffices(learner):
