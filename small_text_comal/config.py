@@ -39,8 +39,8 @@ def _require_number(value: object, field: str, *, minimum: float = 0.0, exclusiv
 class ContrastiveBranchArguments:
     """Options of the contrastive branch and its training (paper section 3.1 and Appendix A).
 
-    The defaults are the cheapest settings found whose queries are as good as those of the paper's, which `paper`
-    returns and which take nearly 200 times as long to fit (benchmarks/branch_quality.py).
+    The defaults are the cheapest settings found whose queries are as good as those of the paper's settings, within the
+    spread of seeds; `paper` returns these, which take nearly 200 times as long to fit (benchmarks/branch_quality.py).
 
     Parameters
     ----------
