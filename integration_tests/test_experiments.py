@@ -17,9 +17,9 @@ pytest.importorskip("matplotlib")
 
 from safetensors.numpy import load_file
 
-from small_text_comal.experiments.options.config_file import config_from_mapping
+from small_text_comal.experiments.options.mapping import from_mapping
 from small_text_comal.experiments.options.strategies import runnable_names
-from small_text_comal.experiments.records.plan import Run, record_path
+from small_text_comal.experiments.records.plan import Run
 from small_text_comal.experiments.records.records import read_records
 from small_text_comal.experiments.running.experiment import compare
 
@@ -111,14 +111,14 @@ def write_toml(settings, file):
     return file
 
 
-def run(settings, **how):
-    compared = compare(config_from_mapping(settings), say=lambda message: None, **how)
+def run(settings, **changes):
+    compared = compare(from_mapping({**settings, **changes}), say=lambda message: None)
     assert compared.failed == {}
     return compared
 
 
 def records_of(settings, strategy, seed=0):
-    return read_records(record_path(Path(settings["output"]), Run("animals", strategy, seed))).records
+    return read_records(Path(settings["output"]) / Run("animals", strategy, seed).file).records
 
 
 def numbers(records):
@@ -180,13 +180,13 @@ def test_a_killed_comparison_goes_on_to_the_same_indices(settings, uninterrupted
     command = [sys.executable, "-c", KILLED, moment, str(number), "compare", str(file)]
     ended = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    path = record_path(tmp_path / "out", Run("animals", "CoMAL", 0))
+    path = tmp_path / "out" / Run("animals", "CoMAL", 0).file
     assert path.read_bytes().count(b"\n") == number
     assert path.read_bytes().endswith(b"\n") == (moment == "fit")
     command = [sys.executable, "-m", "small_text_comal.experiments", "compare", str(file)]
     ended = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "1 to go on with" in ended.stderr
+    assert "1 to resume" in ended.stderr
     assert ("half-written record" in ended.stderr) == (moment == "write")
     assert numbers(records_of(settings, "CoMAL")) == uninterrupted["CoMAL", 0]
     assert "\r" not in ended.stdout + ended.stderr
@@ -213,7 +213,7 @@ def assert_same_records(settings, uninterrupted):
 
 
 def test_processes_side_by_side_give_the_same_records(settings, uninterrupted):
-    run({**settings, "seeds": [0, 1]}, jobs=2)
+    run(settings, seeds=[0, 1], jobs=2)
     assert_same_records(settings, uninterrupted)
 
 
@@ -257,7 +257,7 @@ def test_two_node_ray_cluster_gives_the_same_records(settings, uninterrupted):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         cluster.add_node(num_cpus=1)
-        run({**settings, "seeds": [0, 1]}, jobs=2, backend="ray", cluster=cluster.address)
+        run(settings, seeds=[0, 1], jobs=2, backend="ray", cluster=cluster.address)
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -267,14 +267,14 @@ def test_two_node_ray_cluster_gives_the_same_records(settings, uninterrupted):
 def test_two_node_dask_cluster_gives_the_same_records(settings, uninterrupted):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        run({**settings, "seeds": [0, 1]}, backend="dask", cluster=cluster.scheduler_address)
+        run(settings, seeds=[0, 1], backend="dask", cluster=cluster.scheduler_address)
     assert_same_records(settings, uninterrupted)
 
 
-def test_a_machine_without_the_senders_disk_sends_its_records_home(settings, uninterrupted, monkeypatch, tmp_path):
+def test_a_machine_without_the_senders_disk_returns_its_records(settings, uninterrupted, monkeypatch, tmp_path):
     from dataclasses import replace
 
-    from small_text_comal.experiments import experiment
+    from small_text_comal.experiments.running import experiment
 
     monkeypatch.setattr(
         experiment,
@@ -326,7 +326,7 @@ def test_the_model_of_a_round_is_the_same_when_it_is_trained_again(settings):
 
     run({**settings, "strategies": ["CoMAL"]})
     records = records_of(settings, "CoMAL")
-    config = config_from_mapping(settings)
+    config = from_mapping(settings)
     spec = config.datasets[0]
     data = load_corpus(spec)
     split = make_split(data, spec, 0)

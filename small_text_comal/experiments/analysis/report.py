@@ -59,7 +59,7 @@ def _tables(results: Results, descriptions: Sequence[dict[str, Any]], main_metri
             (f"{name}: {metric_title(metric)} at labels", _round_table(results, name, metric))
             for metric in results.metrics()
         ]
-        tables.append((f"{name}: labels needed, mean seconds of a round", _cost_table(results, name, main_metric)))
+        tables.append((f"{name}: labels needed, mean seconds per round", _cost_table(results, name, main_metric)))
     if len(results.strategies()) > 1:
         tables.append((f"Pairs of strategies, {metric_title(main_metric)}", _duel_table(results, main_metric)))
     return tables
