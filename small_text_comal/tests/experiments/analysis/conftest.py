@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-
 from experiment_fakes import STRATEGIES, write_run
 from matplotlib import pyplot as plt
 
