@@ -130,7 +130,7 @@ class FeatureCacheArguments:
 
     Parameters
     ----------
-    enabled : False computes the frozen layers anew in every pass
+    enabled : False computes the frozen layers again in every pass
     dtype : "float16" (default), "bfloat16" or "float32" storage
     memory_limit : bytes of cached states held in memory, default 1 GiB; more goes to memory-mapped files. The last
         32 MiB before they are packed do not count

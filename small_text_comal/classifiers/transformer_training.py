@@ -39,7 +39,7 @@ class Selection(Protocol):
     """Decides with which weights training ends."""
 
     def observe(self, measured: dict[str, Any], stop: bool) -> None:
-        """See the measured values that belong to the present weights."""
+        """See the measured values that belong to the current weights."""
 
     def restore(self) -> None:
         """Load the chosen weights."""

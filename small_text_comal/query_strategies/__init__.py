@@ -1,4 +1,4 @@
-"""Query strategies, one a file: CoMAL, its rivals, and the adapter for small-text's own."""
+"""Query strategies, one a file: CoMAL, the baselines, and the adapter for small-text's own."""
 
 from small_text_comal.query_strategies.adaptive import Adaptive
 from small_text_comal.query_strategies.audi import AUDI

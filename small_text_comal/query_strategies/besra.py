@@ -125,7 +125,7 @@ def diverse_top_half(gain: np.ndarray, n: int, *, rng: np.random.Generator) -> n
 class BESRA(PoolQueryStrategy):
     """Query documents whose labels promise better predictions over the whole pool (Tan et al., AAAI 2024).
 
-    The posterior samples are passes with dropout on, and a pass is one model for all documents: masks drawn anew for
+    The posterior samples are passes with dropout on, and a pass is one model for all documents: masks drawn again for
     each document, as PyTorch's dropout layers do, would let a candidate's labels say nothing about other documents
     (CoMALClassification draws one mask a pass). The probabilities of an ensemble, (T, N, C), can be given to
     `expected_score_gain` and `diverse_top_half` directly.

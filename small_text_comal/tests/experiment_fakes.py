@@ -15,6 +15,15 @@ from small_text_comal.experiments.records.records import read_records
 from small_text_comal.experiments.running.experiment import compare
 from small_text_comal.experiments.running.protocol import RoundSeeds
 
+STRATEGIES = [
+    "CoMAL",
+    "CoMAL(criterion='paper')",
+    "CategoryVectorInconsistencyAndRanking",
+    "GPB2M",
+    "GreedyCoreset",
+    "RandomSampling",
+]
+
 
 def documents(n: int, n_labels: int = 4, *, seed: int = 0, prefix: str = "text") -> LabeledTexts:
     rng = np.random.default_rng(seed)

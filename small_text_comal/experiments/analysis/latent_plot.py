@@ -1,4 +1,4 @@
-"""Draws the latent space: label embeddings with prototypes, and which documents a round buys first and last."""
+"""Draws the latent space: label embeddings with prototypes, and which documents a round queries first and last."""
 
 from __future__ import annotations
 

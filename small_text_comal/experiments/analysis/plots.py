@@ -207,7 +207,7 @@ def plot_times(results: Results) -> Figure:
             panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     fullest = max(panels[:, 0], key=lambda panel: len(panel.get_lines()))
     legend_below(figure, *fullest.get_legend_handles_labels())
-    figure.suptitle("time of a round, mean over the seeds")
+    figure.suptitle("time per round, mean over the seeds")
     return figure
 
 

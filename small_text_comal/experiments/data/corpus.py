@@ -65,9 +65,9 @@ class Corpus:
     ----------
     name : display name
     label_names : C names, sorted; every one has a document in `train`
-    train : what the pool is cut from, and the validation set where the corpus has none of its own
-    validation : the corpus' own validation documents or None
-    test : never seen by any training or query
+    train : the pool, and the validation set where the corpus has no validation part
+    validation : the validation part of the corpus, or None
+    test : never used for training or queries
     notes : what was left out and why, for the user
     """
 
@@ -112,7 +112,7 @@ def corpus_statistics(corpus: Corpus, *, validation_size: int = 0) -> Statistics
     Parameters
     ----------
     corpus : as loaded
-    validation_size : documents that each seed takes out of `train` for validation, where the corpus has no own part
+    validation_size : documents that each seed takes out of `train` for validation, where the corpus has no such part
 
     Examples
     --------
@@ -136,7 +136,7 @@ def corpus_statistics(corpus: Corpus, *, validation_size: int = 0) -> Statistics
 
 
 def fingerprint(corpus: Corpus) -> str:
-    """Return 16 hex digits that change with any text, label or part of the corpus, wherever it lies on disk."""
+    """Return 16 hex digits that change with any text, label or part of the corpus, but not with its place on disk."""
     digest = hashlib.sha256(repr(corpus.label_names).encode())
     for part in (corpus.train, corpus.validation, corpus.test):
         digest.update(b"|part|")

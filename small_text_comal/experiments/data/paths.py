@@ -1,4 +1,4 @@
-"""Paths in experiment files, which no shell has read."""
+"""Paths in experiment files, in which no shell has expanded variables."""
 
 from __future__ import annotations
 

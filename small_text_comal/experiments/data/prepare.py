@@ -154,7 +154,9 @@ def _note_unseen(parts: _Parts, known: set[str], spec: DatasetSpec, notes: list[
         unseen = sorted(parts[where].label_names() - known) if where in parts else []
         if unseen:
             shown = ", ".join(unseen[:5]) + (", ..." if len(unseen) > 5 else "")
-            notes.append(f"{spec.name}: {len(unseen)} labels of {where} that train never has were left out: {shown}")
+            notes.append(
+                f"{spec.name}: {len(unseen)} labels of {where} that do not occur in train were left out: {shown}"
+            )
 
 
 def _require_something_to_measure(parts: _Parts, known: set[str], spec: DatasetSpec) -> None:
@@ -162,7 +164,8 @@ def _require_something_to_measure(parts: _Parts, known: set[str], spec: DatasetS
         raise UserError(f"dataset {spec.name}: no document of train has a label")
     if "validation" in parts and not len(parts["validation"].rows):
         raise UserError(
-            f"dataset {spec.name}: its validation part holds no document: remove the part, and train gives some"
+            f"dataset {spec.name}: its validation part is empty: remove it, and validation documents are taken out of "
+            "train"
         )
     if not known & parts["test"].label_names():
         raise UserError(

@@ -69,7 +69,7 @@ def _parsed(line: bytes) -> Any:
 
 
 def fault(record: Any, earlier: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return what is wrong with a record that follows the `earlier` ones of its run, None when nothing is.
+    """Return what is wrong with a record that follows the `earlier` ones of its run, or None.
 
     Examples
     --------
@@ -149,6 +149,6 @@ class RecordFile:
         except OSError as error:
             os.ftruncate(descriptor, self._length)
             raise RecordsError(
-                f"cannot write to {self.path}: {error.strerror}. Its {len(self.records)} records are whole; make room "
-                "and run the same command again to go on"
+                f"cannot write to {self.path}: {error.strerror}. Its {len(self.records)} records are whole; free some "
+                "space and run the same command again to resume"
             ) from error

@@ -8,21 +8,21 @@ import time
 
 __all__ = ["end_with"]
 
-_INTERVAL = 0.5  # seconds between two looks
+_INTERVAL = 0.5  # seconds between two checks
 _watched: set[int] = set()
 
 
 def end_with(parent: int | None) -> None:
-    """End this process soon after its parent has ended, however that was.
+    """End this process soon after its parent has ended, for whatever reason.
 
-    A killed command would leave its workers behind: each would go on to the end of its round and hold the lock of its
-    records against the command that takes over. A worker may end at any moment, since records and cache files are
+    Otherwise a killed command would leave its workers running: each would finish its round and keep the lock of its
+    records, which the next command needs. A worker may end at any moment, since records and cache files are
     whole or absent.
 
     Parameters
     ----------
     parent : process that started this one; this process itself, or None for one on another machine, is not watched.
-        Windows does not tell that a parent has ended: there a worker goes on to the end of its run.
+        Windows does not report that a parent has ended: there a worker continues to the end of its run.
     """
     if parent is None or parent == os.getpid() or parent in _watched:
         return
@@ -33,4 +33,4 @@ def end_with(parent: int | None) -> None:
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_INTERVAL)
-    os._exit(1)  # not sys.exit: training would go on in the main thread
+    os._exit(1)  # not sys.exit: training would continue in the main thread

@@ -1,4 +1,4 @@
-"""A bar for each run on a terminal; nothing in pipes and log files."""
+"""A progress bar per run on a terminal; nothing in pipes and log files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 __all__ = ["RunProgress"]
 
-# what may be cut on a narrow terminal comes last; rounds a second would say nothing
+# what may be cut on a narrow terminal comes last; rounds per second would not be informative
 LAYOUT = "{desc}{postfix} |{bar}| {remaining} left"
 
 
@@ -21,8 +21,8 @@ class RunProgress:
     Parameters
     ----------
     title : what the run is
-    rounds : in all, the first training included
-    done : rounds that the records hold already
+    rounds : total number, including the first training
+    done : rounds that are already recorded
 
     The bar shows only where standard error is a terminal.
     """
@@ -41,12 +41,12 @@ class RunProgress:
         )
 
     def before_round(self, number: int, labels: int) -> None:
-        """Show the round that starts, and the score of the one before."""
+        """Show the round that starts, and the score of the previous one."""
         self._show(number, labels)
         self._bar.refresh()
 
     def after_round(self, record: dict[str, Any]) -> None:
-        """Move on by a round that was recorded."""
+        """Advance by a round that was recorded."""
         if "micro_f1" in record["metrics"]:
             self._score = f"micro-F1 {record['metrics']['micro_f1']:.3f}, "
         self._show(record["round"], record["labels"])
@@ -56,7 +56,7 @@ class RunProgress:
         self._bar.set_postfix_str(f"{self._score}round {number}/{self._last}, {labels} labels", refresh=False)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
 

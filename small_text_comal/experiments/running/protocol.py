@@ -46,8 +46,8 @@ def make_split(corpus: Corpus, spec: DatasetSpec, seed: int) -> Split:
     chosen = _spared(corpus.train.y, size, rng)
     if len(chosen) < size:
         raise UserError(
-            f"dataset {corpus.name}: {n_train} documents of train cannot give {size} for validation (after "
-            f"{len(chosen)}, each that is left holds the last positive of a label): lower validation_size"
+            f"dataset {corpus.name}: {n_train} documents of train are too few for {size} validation documents (after "
+            f"{len(chosen)}, each remaining one holds the last positive of a label): lower validation_size"
         )
     pool = np.setdiff1d(np.arange(n_train), chosen)
     return Split(corpus.train.take(pool), corpus.train.take(chosen), corpus.test)

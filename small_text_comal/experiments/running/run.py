@@ -140,8 +140,8 @@ def _round_plan(task: Task, split: Split, threads: int) -> RoundPlan:
     if run.strategy == FULL_DATA:
         initial = np.arange(len(split.pool))
     else:
-        sizes = protocol.initial_size, protocol.min_per_label
-        initial = initial_labels(split.pool, sizes[0], min_per_label=sizes[1], seed=run.seed)
+        cover = protocol.min_per_label
+        initial = initial_labels(split.pool, protocol.initial_size, min_per_label=cover, seed=run.seed)
     common = {
         "config": task.config_hash,
         "dataset": run.dataset,

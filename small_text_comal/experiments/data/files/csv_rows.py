@@ -14,7 +14,7 @@ __all__ = ["Table", "read_table"]
 
 
 class Table(NamedTuple):
-    """A header, and rows that are as wide; the number of a row is that of its last line in the file."""
+    """A header, and rows with as many cells; a row's number is that of its last line in the file."""
 
     header: list[str]
     rows: list[tuple[int, list[str]]]
@@ -36,12 +36,12 @@ def read_table(file: Path, *, delimiter: str = ",") -> Table:
         rows = [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise UserError(
-            f"{file}, line {reader.line_num}: {error}. Is a quote not closed? JSON lines hold texts of any length"
+            f"{file}, line {reader.line_num}: {error}. Is a quote left open? JSON lines can hold texts of any length"
         ) from None
     for number, row in rows:
         if len(row) != len(header):
             raise UserError(
-                f"{file}, line {number}: expected {len(header)} cells as in the header, got {len(row)}: a cell that "
-                f"holds {delimiter!r} stands in double quotes"
+                f"{file}, line {number}: expected {len(header)} cells as in the header, got {len(row)}: put a cell "
+                f"that holds {delimiter!r} in double quotes"
             )
     return Table(header, rows)

@@ -1,4 +1,4 @@
-"""The files of a corpus that lies in a folder: train, validation and test by name."""
+"""The files of a corpus in a folder: train, validation and test by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_parts(path: Path, suffix: str, read: Callable[[Path], LabeledTexts]) ->
 
 
 def find_file(folder: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of `names` that is a file in `folder`, plain or with ``.gz`` or ``.bz2`` behind it, or None."""
+    """Return the first of `names` that is a file in `folder`, plain or with ``.gz`` or ``.bz2`` appended, or None."""
     candidates = (folder / f"{name}{packed}" for name in names for packed in ("", ".gz", ".bz2"))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 

@@ -36,7 +36,7 @@ def read_huggingface(
     Raises
     ------
     UserError
-        When the columns are missing, a document is not as above, or the data set has no part "train".
+        When the columns are missing, a document has another form, or the data set has no part "train".
     """
     import datasets
 
@@ -44,7 +44,10 @@ def read_huggingface(
         parts = datasets.load_from_disk(str(name))
     else:
         hub_name, known_subset = SHORT_NAMES.get(str(name), (str(name), None))
-        parts = datasets.load_dataset(hub_name, subset or known_subset)
+        try:
+            parts = datasets.load_dataset(hub_name, subset or known_subset)
+        except ValueError as error:  # a configuration that the data set does not have
+            raise UserError(f"{name}: {error}") from None
     if isinstance(parts, datasets.Dataset):
         parts = {"train": parts}
     if "train" not in parts:

@@ -1,4 +1,4 @@
-"""JSON lines: one document a line, with a text and a list of label names."""
+"""JSON lines: one document per line, with a text and a list of label names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JustDance (Santos et al., CBMS 2021): one CSV of comments with a column of 0/1 for each label."""
+"""JustDance (Santos et al., CBMS 2021): one CSV of comments with a column of 0/1 per label."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TRUE, FALSE = {"1", "1.0"}, {"", "0", "0.0"}
 def read_justdance(path: Path, *, n_labels: int = 38) -> RawCorpus:
     """Read ``jd-dataset-topics-Human-Review.csv``: an id, the comment, then the label columns.
 
-    The labels are named by the header; what stands behind their columns is not read. The file has no split: an
+    The labels are named by the header; further columns are not read. The file has no split: an
     experiment draws one.
 
     Parameters
     ----------
-    path : the CSV file, or the folder it lies in
-    n_labels : label columns, of 0, 1, 0.0, 1.0 or nothing, behind the comment
+    path : the CSV file, or its folder
+    n_labels : label columns, of 0, 1, 0.0, 1.0 or nothing, after the comment
 
     Raises
     ------

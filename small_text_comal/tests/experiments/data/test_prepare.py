@@ -59,7 +59,7 @@ def test_a_label_that_train_never_has_is_left_out_with_a_note():
     corpus = prepare_corpus(raw, spec())
     assert corpus.label_names == ("x", "y")
     assert decoded(corpus.test, corpus.label_names) == [["x"]]
-    assert "2 labels of test that train never has were left out: new, newer" in corpus.notes[0]
+    assert "2 labels of test that do not occur in train were left out: new, newer" in corpus.notes[0]
 
 
 def test_rare_labels_and_unlabeled_documents():
@@ -95,7 +95,7 @@ def test_rows_of_a_new_split_count_dropped_documents():
 
 def test_an_empty_validation_part_is_an_error():
     raw = raw_corpus()._replace(validation=LabeledTexts([], []))
-    with pytest.raises(ValueError, match="validation part holds no document"):
+    with pytest.raises(ValueError, match="validation part is empty"):
         prepare_corpus(raw, spec())
 
 

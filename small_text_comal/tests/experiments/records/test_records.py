@@ -153,7 +153,7 @@ def test_a_disk_that_fills_up_keeps_the_records_so_far(tmp_path):
     pytest.importorskip("resource")
     path = tmp_path / "r.jsonl"
     ended = run_python(FULL_DISK, path)
-    assert "Its 1 records are whole; make room and run the same command again" in ended.stdout, ended.stderr
+    assert "Its 1 records are whole; free some space and run the same command again" in ended.stdout, ended.stderr
     assert path.read_text() == LINES[0]
     RecordFile(path).append(ROUNDS[1])
     assert len(read_records(path).records) == 2

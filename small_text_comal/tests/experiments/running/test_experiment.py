@@ -229,7 +229,7 @@ def test_notes_on_the_data_are_said(made, settings, tmp_path):
     found.labels[3].append("never in train")
     write_jsonl(tmp_path / "toy" / "test.jsonl", found)
     _, said = run_comparison(settings, rounds=30)
-    assert any("labels of test that train never has were left out: never in train" in line for line in said)
+    assert any("labels of test that do not occur in train were left out: never in train" in line for line in said)
     assert any("the pool is empty after 7 of 30 rounds" in line for line in said)
     assert [record["labels"] for record in records_of(settings)][-1] == 50
 

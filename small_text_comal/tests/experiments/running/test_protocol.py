@@ -101,7 +101,7 @@ def test_the_validation_set_is_that_of_the_first_release(seed, size):
 
 def test_train_too_small_for_validation():
     corpus = prepare_corpus(raw_corpus(n_train=12), SPEC)
-    with pytest.raises(ValueError, match="12 documents of train cannot give 12 for validation"):
+    with pytest.raises(ValueError, match="12 documents of train are too few for 12 validation documents"):
         make_split(corpus, SPEC, seed=0)
 
 
