@@ -15,7 +15,13 @@ from small_text import (
 )
 from tiny_host import seed_all
 
-from small_text_comal import WithDenseProbabilities, label_covering_initialization
+from small_text_comal import (
+    CoMAL,
+    ContrastiveBranchArguments,
+    WithContrastiveBranch,
+    WithDenseProbabilities,
+    label_covering_initialization,
+)
 from small_text_comal.host import IS_HOST_2, dense_probabilities, feature_vectors, initialize_learner
 from small_text_comal.query_strategies.registry import make_strategy
 
@@ -162,3 +168,21 @@ def test_what_small_text_1_does_on_numpy_2(corpus):
     """When this fails, numpy or small-text have fixed it, and the docs should say so."""
     with pytest.raises(ValueError, match="high is out of bounds"):
         setfit_factory().new().fit(corpus.dataset)
+
+
+@pytest.mark.skipif(not IS_HOST_2, reason="seen to run on small-text 2.x only")
+@pytest.mark.filterwarnings("ignore:Label .* is present in all training examples")  # scikit-learn, of a small fold
+def test_comal_queries_setfit_that_carries_the_branch(corpus):
+    branch = ContrastiveBranchArguments(max_epochs=2)
+    seed_all(0)
+    learner = PoolBasedActiveLearner(
+        WithContrastiveBranch(setfit_factory(), branch=branch), CoMAL(seed=0), corpus.dataset
+    )
+    initialize_learner(learner, corpus.labeled, corpus.y[corpus.labeled])
+    queried = learner.query(num_samples=QUERY)
+    assert len(set(queried.tolist()) & set(corpus.unlabeled.tolist())) == QUERY
+    clf = learner.classifier
+    assert ((clf.thresholds > 0) & (clf.thresholds < 1)).all()
+    np.testing.assert_array_equal(
+        clf.predict(corpus.dataset).toarray() > 0, clf.label_probabilities(corpus.dataset) > clf.thresholds
+    )
